@@ -1,0 +1,310 @@
+"""Versioned writes and pinned reads. The only module that imports lakefs.
+
+A draft is one branch from the head of main: write, commit, let somebody check, merge. Until the
+merge nothing is visible on main; a draft that is not merged keeps its branch for inspection. The
+same calls run against the embedded server and any lakeFS server.
+"""
+
+import contextlib
+import functools
+import gzip
+import hashlib
+import io
+import json
+import re
+import time
+from collections.abc import Generator, Iterable, Mapping
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlencode
+
+import dagster as dg
+import lakefs
+import pandas as pd
+from lakefs.client import Client
+from lakefs.exceptions import (
+    BadRequestException,
+    ConflictException,
+    NotAuthorizedException,
+    NotFoundException,
+    ServerException,
+)
+from lakefs_sdk import BranchProtectionRule, ObjectErrorList
+from urllib3.exceptions import HTTPError
+
+from ft_resources.lakefs.ref import Ref
+
+MAIN = "main"
+BUSY = (429, 500, 503)  # what lakeFS answers while another merge holds the branch
+MERGE_ATTEMPTS = 6
+MERGE_WAIT_S = 0.2  # before the second attempt; doubles with every further one
+PAGE = 1000  # objects in one call, the most that lakeFS lists or deletes
+
+
+class LakeFS(dg.ConfigurableResource):
+    """Two repositories of one lakeFS: the raw zone, and everything without personal data."""
+
+    endpoint: str
+    access_key_id: str
+    secret_access_key: str
+    repository: str
+    raw_repository: str
+    storage_namespace: str
+
+    def client(self) -> Client:
+        return _connect(self.endpoint, self.access_key_id, self.secret_access_key)
+
+    def ensure(self) -> None:
+        """Make both repositories with a protected main, unless they are there."""
+        with self._calls():
+            for name in (self.raw_repository, self.repository):
+                namespace = self.storage_namespace.replace("{repository}", name)
+                self._repository(name).create(
+                    storage_namespace=namespace, default_branch=MAIN, exist_ok=True
+                )
+                api = self.client().sdk_client.repositories_api
+                rules = api.get_branch_protection_rules(name)
+                if MAIN not in [rule.pattern for rule in rules]:
+                    rules.append(BranchProtectionRule(pattern=MAIN))
+                    api.set_branch_protection_rules(name, rules)
+
+    def draft(self, repository: str, branch: str, metadata: Mapping[str, str]) -> "Draft":
+        """Open a new branch from the head of main. `metadata` goes on its commit and its merge.
+
+        Raises FileExistsError when the branch is there: an earlier draft that was not merged.
+        """
+        repo = self._repository(repository)
+        name = re.sub(r"[^\w-]", "-", branch, flags=re.ASCII).lstrip("-")
+        with self._calls():
+            try:
+                base = repo.branch(MAIN).get_commit().id
+            except NotFoundException:
+                self.ensure()
+                base = repo.branch(MAIN).get_commit().id
+            try:
+                repo.branch(name).create(base)
+            except ConflictException:
+                raise FileExistsError(
+                    f"branch {name} of {repository} is there already, with work that was not "
+                    "merged; delete it, or choose another name"
+                ) from None
+        return Draft(repo, name, base, dict(metadata), self.endpoint)
+
+    def read(self, ref: Ref, name: str) -> bytes:
+        """The bytes of one object of a ref. Raises FileNotFoundError when there is none."""
+        stored = self._repository(ref.repository).commit(ref.commit).object(ref.path + name)
+        try:
+            with self._calls(), stored.reader(mode="rb", pre_sign=False) as reader:
+                return cast(bytes, reader.read())
+        except NotFoundException:
+            raise FileNotFoundError(f"no object {ref.uri}{name}") from None
+
+    def read_table(self, ref: Ref, name: str = "rows.parquet") -> pd.DataFrame:
+        return pd.read_parquet(io.BytesIO(self.read(ref, name)))
+
+    def read_json(self, ref: Ref, name: str) -> dict:
+        return json.loads(self.read(ref, name))
+
+    def read_rows(self, ref: Ref, name: str = "rows.jsonl.gz") -> list[dict]:
+        return [json.loads(line) for line in gzip.decompress(self.read(ref, name)).splitlines()]
+
+    def names(self, ref: Ref) -> list[str]:
+        """Names of the objects of a ref, sorted. Raises FileNotFoundError without its commit."""
+        commit = self._repository(ref.repository).commit(ref.commit)
+        try:
+            with self._calls():
+                found = list(commit.objects(prefix=ref.path, amount=PAGE))
+        except NotFoundException:
+            raise FileNotFoundError(f"no commit {ref.commit} in {ref.repository}") from None
+        return [item.path.removeprefix(ref.path) for item in found]
+
+    def download(self, ref: Ref, folder: Path) -> Path:
+        """Write every object of a ref below `folder`, which is made.
+
+        Raises ValueError for a name that would lie elsewhere; nothing is written then.
+        """
+        names = self.names(ref)
+        for name in names:
+            if not _lies_below(folder, name):
+                raise ValueError(f"{ref.uri}: object {name!r} would not lie below {folder}")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(self.read(ref, name))
+        return folder
+
+    def commit_url(self, ref: Ref) -> str:
+        return f"{self.endpoint}/repositories/{ref.repository}/commits/{ref.commit}"
+
+    def object_url(self, ref: Ref, name: str) -> str:
+        """Where a person opens one object (the route of lakeFS's own pages)."""
+        query = urlencode({"ref": ref.commit, "path": ref.path + name}, safe="/")
+        return f"{self.endpoint}/repositories/{ref.repository}/object?{query}"
+
+    def _repository(self, name: str) -> lakefs.Repository:
+        return lakefs.Repository(name, client=self.client())
+
+    @contextlib.contextmanager
+    def _calls(self) -> Generator[None]:
+        """Raise the builtin exception for what a user can do something about."""
+        try:
+            yield
+        except NotAuthorizedException:
+            raise PermissionError(
+                f"lakeFS at {self.endpoint} refuses access key {self.access_key_id}: the secret is "
+                "not the server's, or the key has no right to do this"
+            ) from None
+        except HTTPError as error:
+            raise ConnectionError(
+                f"no answer from lakeFS at {self.endpoint} ({type(error).__name__}); start it, or "
+                "correct services.lakefs.url in platform.yaml"
+            ) from error
+
+
+class Draft:
+    """One branch on its way to main."""
+
+    def __init__(
+        self,
+        repository: lakefs.Repository,
+        branch: str,
+        base: str,
+        metadata: dict[str, str],
+        endpoint: str,
+    ) -> None:
+        self._repository = repository
+        self._branch = repository.branch(branch)
+        self._base = base  # the commit of main it was opened from
+        self._metadata = metadata
+        self._endpoint = endpoint
+        self._digests: dict[str, str] = {}
+        self._uncommitted = False
+        self._changed = False
+
+    @property
+    def url(self) -> str:
+        return f"{self._endpoint}/repositories/{self._repository.id}/objects?ref={self._branch.id}"
+
+    @property
+    def branch(self) -> str:
+        return self._branch.id
+
+    def write(self, prefix: str, files: Mapping[str, bytes]) -> None:
+        """Make `prefix` hold exactly these objects."""
+        if not prefix.endswith("/"):
+            raise ValueError(f"prefix must end with '/', got {prefix!r}")
+        for other in self._digests.keys() - {prefix}:
+            if prefix.startswith(other) or other.startswith(prefix):
+                raise ValueError(f"prefix {prefix!r} overlaps with {other!r} of this draft")
+        there = {item.path for item in self._branch.objects(prefix=prefix, amount=PAGE)}
+        stale = sorted(there - {prefix + name for name in files})
+        self._uncommitted = True
+        for start in range(0, len(stale), PAGE):
+            answer = self._branch.delete_objects(stale[start : start + PAGE])
+            # The client is annotated to return nothing; it returns what lakeFS could not delete.
+            for failed in cast(ObjectErrorList, answer).errors:
+                raise RuntimeError(f"cannot delete {failed.path}: {failed.message}")
+        for name, content in files.items():
+            self._branch.object(prefix + name).upload(content, mode="wb", pre_sign=False)
+        self._digests[prefix] = content_digest(files)
+
+    def commit(self, message: str) -> None:
+        """Commit what was written. Content equal to main's makes no commit."""
+        self._uncommitted = False
+        if next(iter(self._branch.uncommitted(max_amount=1, amount=1)), None) is None:
+            return
+        self._branch.commit(message, metadata=self._metadata)
+        self._changed = True
+
+    def merge(self) -> dict[str, Ref]:
+        """Merge into main in one step and drop the branch; a Ref for each written prefix.
+
+        Raises RuntimeError when another run changed the same objects since the draft was opened,
+        or when something written was not committed.
+        """
+        if self._uncommitted:
+            raise RuntimeError(f"branch {self._branch.id} has uncommitted writes; commit() first")
+        # Main may have moved on: what an unchanged draft saw is its base, not the head.
+        commit = self._merge_into_main() if self._changed else self._base
+        self._branch.delete()
+        return {
+            prefix: Ref(self._repository.id, commit, prefix, digest)
+            for prefix, digest in self._digests.items()
+        }
+
+    def _merge_into_main(self) -> str:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                commit = self._branch.merge_into(MAIN, metadata=self._metadata)
+            except ConflictException:
+                raise self._overtaken("nothing was merged") from None
+            except BadRequestException:
+                commit = self._commit_with_equal_content()
+                if commit is None:
+                    raise
+            except ServerException as error:
+                if error.status_code not in BUSY or attempt == MERGE_ATTEMPTS:
+                    raise
+                time.sleep(MERGE_WAIT_S * 2 ** (attempt - 1))
+                continue
+            if not self._is_in(commit):
+                # Other names below the same prefix: no conflict to lakeFS, but a mixture.
+                raise self._overtaken(f"main has a mixture of both since {commit}")
+            return commit
+
+    def _commit_with_equal_content(self) -> str | None:
+        """lakeFS has "no changes" to merge: another run brought them, or this one undid its own."""
+        candidates = (self._repository.branch(MAIN).get_commit().id, self._base)
+        return next((commit for commit in candidates if self._is_in(commit)), None)
+
+    def _is_in(self, commit: str) -> bool:
+        """Whether every written prefix is the same in the commit as on the branch."""
+        there = self._repository.commit(commit)
+        return all(
+            next(there.diff(self._branch, max_amount=1, prefix=prefix, type="two_dot"), None)
+            is None
+            for prefix in self._digests
+        )
+
+    def _overtaken(self, outcome: str) -> RuntimeError:
+        return RuntimeError(
+            f"another run changed the same objects of {self._repository.id} meanwhile; {outcome}, "
+            f"the work is on branch {self._branch.id}; run it again"
+        )
+
+    def discard(self) -> None:
+        """Drop the branch and what is on it."""
+        self._branch.delete()
+
+
+def content_digest(files: Mapping[str, bytes]) -> str:
+    """sha256 hex over the sorted (name, sha256 of the content): whatever lakeFS it lies in."""
+    lines = sorted(f"{name}\0{hashlib.sha256(data).hexdigest()}\n" for name, data in files.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def to_parquet(table: pd.DataFrame) -> bytes:
+    """Parquet bytes; equal tables give equal bytes."""
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False, compression="zstd")
+    return buffer.getvalue()
+
+
+def to_json_lines(rows: Iterable[Mapping[str, object]]) -> bytes:
+    """Compressed JSON lines; equal rows give equal bytes."""
+    lines = (json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows)
+    return gzip.compress("".join(lines).encode(), mtime=0)
+
+
+@functools.cache
+def _connect(endpoint: str, access_key_id: str, secret_access_key: str) -> Client:
+    """One client for all calls: it keeps connections, and may be used by several threads."""
+    return Client(host=endpoint, username=access_key_id, password=secret_access_key)
+
+
+def _lies_below(folder: Path, name: str) -> bool:
+    inside, target = folder.resolve(), (folder / name).resolve()
+    return target != inside and target.is_relative_to(inside)
