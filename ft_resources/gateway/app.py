@@ -1,0 +1,216 @@
+"""The HTTP face of the gateway: /v1 of OpenAI, feedback, health, metrics and /admin.
+
+Callers need the API key on /v1 and /feedback when one is set; /admin always needs the admin key.
+The gateway's own log names routes, domains, adapters and numbers, never what was said.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, cast
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ft_resources.gateway.admin import Admin
+from ft_resources.gateway.auth import Caller, Keys
+from ft_resources.gateway.bodies import MAX_BODY, json_reply, read_body
+from ft_resources.gateway.chat import Refusal, read_feedback, read_json
+from ft_resources.gateway.completions import CLIENT_LEFT, RETRY_AFTER_SECONDS, Completions
+from ft_resources.gateway.service import BASE, Gateway
+
+SAVE_STATS_SECONDS = 5.0
+CALLER_ROUTES = "/v1/chat/completions, /v1/completions, /v1/models and /feedback"
+
+Handler = Callable[[Request], Awaitable[Response]]
+access = logging.getLogger("ft_resources.gateway.access")
+log = logging.getLogger(__name__)
+
+
+def create_app(gateway: Gateway, keys: Keys) -> Starlette:
+    """The ASGI application over a gateway that was started; stopping it is the caller's part."""
+    api, completions, administrator = Api(gateway), Completions(gateway, keys), Admin(gateway)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        saving = asyncio.create_task(_save_stats(gateway))
+        yield
+        saving.cancel()
+
+    def user(handler: Handler) -> Handler:
+        return _guarded(handler, keys, {Caller.USER, Caller.ADMIN}, "API_KEY")
+
+    def admin(handler: Handler) -> Handler:
+        return _guarded(handler, keys, {Caller.ADMIN}, "ADMIN_KEY")
+
+    routes = [
+        Route("/v1/chat/completions", user(completions.chat), methods=["POST"]),
+        Route("/v1/completions", user(completions.completion), methods=["POST"]),
+        Route("/v1/models", user(api.models)),
+        Route("/v1/models/{id}", user(api.model)),
+        Route("/feedback", user(api.feedback), methods=["POST"]),
+        Route("/health", api.health),
+        Route("/metrics", api.metrics),
+        Route("/admin/base", admin(administrator.put_base), methods=["PUT"]),
+        Route("/admin/adapters/{name}", admin(administrator.put_adapter), methods=["PUT"]),
+        Route("/admin/adapters/{name}", admin(administrator.delete_adapter), methods=["DELETE"]),
+        Route("/admin/routing", admin(administrator.get_routing)),
+        Route("/admin/routing", admin(administrator.put_routing), methods=["PUT"]),
+        Route("/admin/rollback/{domain}", admin(administrator.rollback), methods=["POST"]),
+        Route("/admin/stats/{domain}", admin(administrator.stats)),
+        Route("/admin/score", admin(administrator.score), methods=["POST"]),
+    ]
+    app = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        exception_handlers={
+            Refusal: _refused,
+            HTTPException: _http_error,
+            ClientDisconnect: _left,
+            500: _broken,
+        },
+    )
+    app.add_middleware(AccessLog)
+    return app
+
+
+def _guarded(handler: Handler, keys: Keys, allowed: set[Caller], key: str) -> Handler:
+    async def guarded(request: Request) -> Response:
+        if keys.caller(request.headers) not in allowed:
+            raise Refusal(401, f"send Authorization: Bearer {key}", "invalid_api_key")
+        return await handler(request)
+
+    return guarded
+
+
+class Api:
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._passes = 0
+
+    async def models(self, request: Request) -> Response:
+        return json_reply({"object": "list", "data": list(self._models().values())})
+
+    async def model(self, request: Request) -> Response:
+        found = self._models().get(request.path_params["id"])
+        if found is None:
+            raise Refusal(404, "no such model; GET /v1/models lists them", "model_not_found", "id")
+        return json_reply(found)
+
+    def _models(self) -> dict[str, dict[str, Any]]:
+        gateway = self._gateway
+        shared = {"object": "model", "created": 0, "owned_by": "continuous-fine-tuning"}
+        models: dict[str, dict[str, Any]] = {}
+        if gateway.current_base:
+            models[BASE] = {**shared, "root": gateway.current_base, "parent": None}
+            for domain in gateway.domains:
+                champion = gateway.routing.route(domain).champion
+                models[domain] = {**shared, "root": champion or BASE, "parent": champion or BASE}
+        for name in gateway.engine.adapters():
+            models[name] = {**shared, "root": name, "parent": BASE}
+        return {name: {"id": name, **model} for name, model in models.items()}
+
+    async def feedback(self, request: Request) -> Response:
+        event_id, fields = read_feedback(read_json(await read_body(request, MAX_BODY)))
+        try:
+            result = await asyncio.wrap_future(self._gateway.landing.feedback(event_id, fields))
+        except LookupError:
+            raise Refusal(404, "no logged answer has this id", "id_not_found", "id") from None
+        except OSError:
+            raise Refusal(
+                503,
+                "feedback cannot be written now; send it again",
+                "landing_not_writable",
+                retry_after_s=RETRY_AFTER_SECONDS,
+            ) from None
+        if result.changed:
+            self._gateway.count_feedback(result.before, result.after)
+        return json_reply({"id": event_id, "recorded": result.changed})
+
+    async def health(self, request: Request) -> Response:
+        return json_reply(self._gateway.health())
+
+    async def metrics(self, request: Request) -> Response:
+        passes, self._passes = self._passes, self._gateway.engine.passes
+        self._gateway.metrics.engine(*self._gateway.engine.load(), self._passes - passes)
+        return Response(self._gateway.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    error = cast(Refusal, error)
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(error.retry_after_s)
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return json_reply(error.body(), headers, error.status)
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    """What Starlette itself refuses: no such route, another method, a broken upload."""
+    error = cast(HTTPException, error)
+    message, code = str(error.detail), "http_error"
+    if error.status_code == 404:
+        message, code = f"no such route; callers have {CALLER_ROUTES}", "not_found"
+    elif error.status_code == 405:
+        code = "method_not_allowed"
+    body = Refusal(error.status_code, message, code).body()
+    return json_reply(body, dict(error.headers or {}), error.status_code)
+
+
+async def _left(_: Request, __: Exception) -> Response:
+    return Response(status_code=CLIENT_LEFT)  # for the log; nobody is there to read it
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    return await _refused(request, Refusal(500, "the gateway failed; see its log", "internal"))
+
+
+async def _save_stats(gateway: Gateway) -> None:
+    while True:
+        await asyncio.sleep(SAVE_STATS_SECONDS)
+        try:
+            await run_in_threadpool(gateway.save_stats)
+        except OSError as error:
+            log.error("stats not saved: %s", type(error).__name__)
+
+
+class AccessLog:
+    """One line a request: route, status, time, and what answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 0
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_status)
+        finally:
+            route = scope.get("route")
+            seen = {
+                "method": scope["method"],
+                # The template, not the path: a path is a text of the caller.
+                "route": getattr(route, "path", None),
+                "status": status,
+                "ms": round((time.perf_counter() - began) * 1000, 1),
+                **scope.get("state", {}).get("note", {}),
+            }
+            access.info("request", extra=seen)

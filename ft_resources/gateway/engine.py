@@ -1,0 +1,317 @@
+"""One thread that owns every base model and all adapters; nothing else touches them.
+
+PEFT keeps the choice of an adapter in modules that all requests share: two threads get each other's
+answers, that of another tenant included. So requests wait in a queue, and this thread answers rows
+of different adapters in one forward pass (`adapter_names`).
+Rows that start together form a cohort with its own key-value cache. Cohorts take turns, a token
+each, so a short request does not wait for a long one that came before it; when there are
+MAX_COHORTS, later requests wait and start together.
+A row of a batch equals the same request alone up to rounding: with float32 the greedy tokens are
+the same in practice, with bfloat16 a near tie may fall the other way.
+"""
+
+import logging
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ft_resources.gateway.cohort import Cohort, Failed, Generation
+from ft_resources.gateway.loaded_base import LoadedBase, open_base, read_model
+
+MAX_COHORTS = 4
+MAX_ROWS = 16  # of a cohort
+MAX_PREFILL_TOKENS = 16_384  # of a cohort, padding included: bounds memory and the wait of others
+SCORE_TOKENS = 4_096  # of one scoring batch
+
+# What a request, a load or a forward pass may raise without ending the thread.
+FAILURES = (
+    RuntimeError,  # torch, also out of memory
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    MemoryError,
+    OSError,
+)
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    def __init__(self, max_waiting: int = 64) -> None:
+        self._max_waiting = max_waiting
+        self._wake = threading.Condition()
+        self._waiting: deque[Generation] = deque()
+        self._jobs: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._leaving: dict[str, Future[None]] = {}
+        self._cohorts: list[Cohort] = []
+        self._bases: dict[str, LoadedBase] = {}
+        self._owner: dict[str, str] = {}  # adapter -> base digest
+        self._slots_made = 0
+        self.passes = 0  # forward passes so far; tokens written by them / passes is the mean batch
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Finish what is waiting and running, then end; after the timeout it is failed."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join(timeout_s)
+        with self._wake:
+            left = [*self._waiting, *(row.job for c in self._cohorts for row in c.rows)]
+        for job in left:
+            job.cancelled = True
+        self._thread.join(5)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def load_base(self, folder: Path, digest: str) -> Future[None]:
+        return self._do(lambda: self._load_base(folder, digest))
+
+    def unload_base(self, digest: str) -> Future[None]:
+        """Refused with ValueError while it has adapters or requests."""
+        return self._do(lambda: self._unload_base(digest))
+
+    def load_adapter(self, name: str, folder: Path, base: str) -> Future[None]:
+        return self._do(lambda: self._load_adapter(name, folder, base))
+
+    def unload_adapter(self, name: str) -> Future[None]:
+        """Takes no new request from now on, is done when the last running one is answered."""
+        future: Future[None] = Future()
+        with self._wake:
+            if self._owner.pop(name, None) is None:
+                future.set_result(None)
+            else:
+                self._leaving[name] = future
+                self._wake.notify()
+        return future
+
+    def score(
+        self, base: str, adapter: str | None, rows: Sequence[tuple[list[int], int]]
+    ) -> list[Future[list[float]]]:
+        """Mean nats per token of ids[start:] of each row; a future for each batch, in order."""
+        batches: list[list[tuple[list[int], int]]] = []
+        for row in rows:
+            width = max(len(r[0]) for r in [*(batches[-1] if batches else []), row])
+            if batches and width * (len(batches[-1]) + 1) <= SCORE_TOKENS:
+                batches[-1].append(row)
+            else:
+                batches.append([row])
+        return [self._do(lambda b=batch: self._score(base, adapter, b)) for batch in batches]
+
+    def submit(self, job: Generation) -> None:
+        """Raises LookupError for an adapter that is not loaded, queue.Full when too many wait."""
+        with self._wake:
+            if self._stopping or not self._thread.is_alive():
+                raise ConnectionError("the gateway is stopping")
+            if job.base not in self._bases:
+                raise LookupError(f"base {job.base[:12]} is not loaded")
+            if job.adapter is not None and self._owner.get(job.adapter) != job.base:
+                raise LookupError(f"adapter {job.adapter} is not loaded")
+            if len(self._waiting) >= self._max_waiting:
+                raise queue.Full
+            self._waiting.append(job)
+            self._wake.notify()
+
+    def base_of(self, adapter: str) -> str | None:
+        return self._owner.get(adapter)
+
+    def base(self, digest: str) -> LoadedBase | None:
+        return self._bases.get(digest)
+
+    def adapters(self) -> list[str]:
+        with self._wake:
+            return sorted(self._owner)
+
+    def load(self) -> tuple[int, int]:
+        """Requests (waiting, running)."""
+        with self._wake:
+            return len(self._waiting), sum(len(c.rows) for c in self._cohorts)
+
+    def _do(self, work: Callable[[], T]) -> Future[T]:
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # who waits may be cancelled; the work may not
+        with self._wake:
+            if self._stopping or not self._thread.is_alive():
+                raise ConnectionError("the gateway is stopping")
+            self._jobs.append((work, future))
+            self._wake.notify()
+        return future
+
+    def _run(self) -> None:
+        try:
+            while self._turn():
+                pass
+        finally:
+            # Reached with work left only when the thread dies: nobody may wait for ever.
+            with self._wake:
+                self._stopping = True
+                jobs = [*self._waiting, *(row.job for c in self._cohorts for row in c.rows)]
+                futures = [*(future for _, future in self._jobs), *self._leaving.values()]
+            for job in jobs:
+                job.sink(Failed("the gateway has stopped"))
+            for future in futures:
+                future.set_exception(ConnectionError("the gateway has stopped"))
+
+    def _turn(self) -> bool:
+        with self._wake:
+            while not (self._jobs or self._waiting or self._cohorts or self._leaving):
+                if self._stopping:
+                    return False
+                self._wake.wait()
+            job = self._jobs.popleft() if self._jobs else None
+            newcomers = self._next_cohort()
+            gone = [n for n in self._leaving if not self._in_use(n, newcomers)]
+        if newcomers:
+            self._cohorts.append(Cohort(self._bases[newcomers[0].base], newcomers))
+        if job:
+            self._finish(*job)
+        for name in gone:
+            self._finish(lambda n=name: self._unload_adapter(n), self._leaving.pop(name))
+        for cohort in list(self._cohorts):
+            self._step(cohort)
+        return True
+
+    def _next_cohort(self) -> list[Generation]:
+        if len(self._cohorts) >= MAX_COHORTS or not self._waiting:
+            return []
+        taken: list[Generation] = []
+        left: deque[Generation] = deque()
+        width = 0
+        for job in self._waiting:
+            wider = max(width, len(job.ids) + job.max_tokens)
+            fits = len(taken) < MAX_ROWS and wider * (len(taken) + 1) <= MAX_PREFILL_TOKENS
+            if not taken or (fits and job.base == taken[0].base):
+                taken.append(job)
+                width = wider
+            else:
+                left.append(job)
+        self._waiting = left
+        return taken
+
+    def _in_use(self, adapter: str, newcomers: Sequence[Generation]) -> bool:
+        running = (row.job for cohort in self._cohorts for row in cohort.rows)
+        return any(
+            job.adapter == adapter for jobs in (self._waiting, running, newcomers) for job in jobs
+        )
+
+    def _step(self, cohort: Cohort) -> None:
+        self.passes += 1
+        try:
+            cohort.step()
+        except FAILURES as error:
+            log.error("forward pass failed: %s", type(error).__name__, exc_info=error)
+            for row in cohort.rows:
+                row.job.sink(Failed(f"the model failed ({type(error).__name__})"))
+            cohort.rows = []
+        if not cohort.rows:
+            self._cohorts.remove(cohort)
+
+    def _finish(self, work: Callable[[], Any], future: "Future[Any]") -> None:
+        from safetensors import SafetensorError
+
+        try:
+            result = work()
+        except (*FAILURES, SafetensorError) as error:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    def _load_base(self, folder: Path, digest: str) -> None:
+        if digest in self._bases:
+            return
+        base = open_base(folder, digest)
+        with self._wake:
+            self._bases[digest] = base
+
+    def _unload_base(self, digest: str) -> None:
+        with self._wake:
+            rows = [*self._waiting, *(row.job for c in self._cohorts for row in c.rows)]
+            base = self._bases.get(digest)
+            if base is None:
+                return
+            if base.slots or any(job.base == digest for job in rows):
+                raise ValueError(f"base {digest[:12]} is in use")
+            del self._bases[digest]
+
+    def _load_adapter(self, name: str, folder: Path, digest: str) -> None:
+        from peft import PeftModel
+        from safetensors import SafetensorError
+
+        base = self._bases.get(digest)
+        if base is None:
+            raise LookupError(f"base {digest[:12]} is not loaded")
+        if name in base.slots:
+            return
+        if name in self._leaving:
+            raise ValueError(f"adapter {name} is being unloaded; try again when it is gone")
+        self._slots_made += 1
+        slot = f"a{self._slots_made}"
+        try:
+            if base.slots:
+                base.model.load_adapter(str(folder), slot, torch_device=base.device)
+            else:
+                base.model = PeftModel.from_pretrained(
+                    base.model, str(folder), slot, torch_device=base.device
+                )
+        except (*FAILURES, SafetensorError):
+            if not base.slots:
+                # PEFT changes the model in place: after half a load "base" would be no base.
+                base.model = read_model(base.folder, base.device)
+            raise
+        base.model.eval().requires_grad_(False)
+        base.slots[name] = slot
+        base.hook()
+        with self._wake:
+            self._owner[name] = digest
+
+    def _unload_adapter(self, name: str) -> None:
+        base = next((b for b in self._bases.values() if name in b.slots), None)
+        if base is None:
+            return
+        slot = base.slots.pop(name)
+        if not base.slots:
+            base.model = base.model.unload()  # PEFT cannot be without an active adapter
+            base.hook()
+            return
+        base.model.set_adapter(next(iter(base.slots.values())))
+        base.model.delete_adapter(slot)
+        base.model.requires_grad_(False)
+
+    def _score(
+        self, digest: str, adapter: str | None, rows: Sequence[tuple[list[int], int]]
+    ) -> list[float]:
+        import torch
+
+        base = self._bases.get(digest)
+        if base is None or (adapter is not None and adapter not in base.slots):
+            raise LookupError(f"{adapter or digest[:12]} is not loaded")
+        width = max(len(ids) for ids, _ in rows)
+        ids = torch.zeros(len(rows), width, dtype=torch.long)
+        mask = torch.zeros(len(rows), width, dtype=torch.long)
+        for i, (row, _) in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+            mask[i, : len(row)] = 1
+        with torch.inference_mode():
+            logits = base.forward(
+                [adapter] * len(rows), input_ids=ids, attention_mask=mask, use_cache=False
+            ).logits
+        losses = []
+        for i, (row, start) in enumerate(rows):
+            predicted = logits[i, start - 1 : len(row) - 1].float().cpu()
+            loss = float(torch.nn.functional.cross_entropy(predicted, torch.tensor(row[start:])))
+            losses.append(loss)
+        return losses
