@@ -1,0 +1,347 @@
+"""Take up delivered files: typed rows, quarantine for what does not fit, a count for every line.
+
+Every line that is not blank ends as exactly one row, one quarantined record or one drop. Log lines
+belong to the week of their own time, however late they arrive; a line that names no time is counted
+in the week of the dated line before it in its file (else the first after it), so that the weeks
+together hold each line once. Taking up some weeks gives exactly what taking up all gives for them:
+lines of other weeks are skipped unread only where their time and id are certain (`weeks.glance`).
+
+What the same id delivered twice means:
+- logs: later feedback on the same event is merged into it; other differences are a conflict
+- documents: the higher version, then the later update, then the later line holds
+- users: the later line holds, but a request for erasure is never undone, and a line that cannot be
+  read suspends the user: whatever it said, nobody is trained on by mistake
+- corrections: a later decision of the reviewer on the same text holds
+- annotations, test cases: other content is a conflict
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ft_assets.raw.quarantine import Problem, Quarantined, Reason, readable
+from ft_assets.raw.schema import (
+    EARLIEST,
+    FUTURE_SLACK,
+    Correction,
+    Document,
+    Interaction,
+    Row,
+    UnknownFields,
+    User,
+    parse_timestamp,
+    read_row,
+)
+from ft_assets.raw.sources import MAX_LINE_BYTES, Line, SourceFile, read_lines
+from ft_assets.raw.weeks import glance, line_time, week_of
+
+RowDict = dict[str, Any]
+
+FEEDBACK_VALUES = ("rating", "thumb", "correction")  # the latest that says something holds
+FEEDBACK_FLAGS = ("regenerated", "clicked")  # once true, true
+DECISION = ("status", "reviewer_id", "reason", "severity", "ts")
+USER_ID_PATTERN = re.compile(rb'(?<!\\)"user_id"\s*:\s*"([^"\\]+)"')
+REDELIVERED = "redelivered"
+FEEDBACK_MERGED = "feedback_merged"
+SUPERSEDED = "superseded"
+
+
+@dataclass
+class Intake:
+    """What became of the lines of some files. Weeks are "" for sources that are taken up whole."""
+
+    rows: list[RowDict] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    lines: Counter[tuple[str, str]] = field(default_factory=Counter)  # (week, file) -> lines read
+    drops: Counter[tuple[str, str]] = field(default_factory=Counter)  # (week, reason) -> lines
+
+    @property
+    def rows_in(self) -> int:
+        return self.lines.total()
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        return _second_of(self.drops)
+
+    def reasons(self) -> dict[str, int]:
+        """Quarantined lines by reason."""
+        return dict(sorted(Counter(record.reason.value for record in self.quarantined).items()))
+
+    def files(self) -> dict[str, int]:
+        """Lines read by file."""
+        return _second_of(self.lines)
+
+    def by_week(self, weeks: Iterable[str]) -> dict[str, "Intake"]:
+        """One intake for each of these weeks, in their order; an empty one where nothing came."""
+        parts = {week: Intake() for week in weeks}
+        for row in self.rows:
+            if (part := parts.get(row.get("week", ""))) is not None:
+                part.rows.append(row)
+        for record in self.quarantined:
+            if (part := parts.get(record.week)) is not None:
+                part.quarantined.append(record)
+        for week, part in parts.items():
+            part.lines.update({key: n for key, n in self.lines.items() if key[0] == week})
+            part.drops.update({key: n for key, n in self.drops.items() if key[0] == week})
+        return parts
+
+
+def _second_of(counts: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    totals: Counter[str] = Counter()
+    for (_, name), number in counts.items():
+        totals[name] += number
+    return dict(sorted(totals.items()))
+
+
+def take_up(
+    files: Iterable[SourceFile],
+    model: type[Row],
+    *,
+    domain: str,
+    now: datetime,
+    weeks: Iterable[str] | None = None,
+    unknown_fields: UnknownFields = "refuse",
+    max_line_bytes: int = MAX_LINE_BYTES,
+) -> Intake:
+    """All lines of the files, or those of some weeks. Rows are JSON values with source_file and
+    source_line (1-based), those of logs with `week` too.
+    """
+    if weeks is not None and model.week_field is None:
+        raise ValueError(f"{model.__name__} rows have no week; take them up whole, weeks=None")
+    files = list(files)
+    wanted = None if weeks is None else frozenset(weeks)
+
+    def read(line: Line) -> Seen:
+        return _examine(line, model, domain, now, unknown_fields)
+
+    if wanted is None:
+        seen = _with_weeks(files, read, model, max_line_bytes)
+    else:
+        ids = {
+            line.row_id
+            for line in _with_weeks(
+                files, lambda x: _skim(x, now) or read(x), model, max_line_bytes
+            )
+            if line.row_id and line.week in wanted
+        }
+
+        def read_if_needed(line: Line) -> Seen:
+            skimmed = _skim(line, now)
+            if skimmed and skimmed.week not in wanted and skimmed.row_id not in ids:
+                return skimmed
+            return read(line)
+
+        seen = _with_weeks(files, read_if_needed, model, max_line_bytes)
+
+    taken = _Taken(model)
+    for line in seen:
+        taken.add(line)
+    return taken.intake(wanted)
+
+
+@dataclass(slots=True)
+class Seen:
+    """A line after a look at it: a row, a problem, or neither when it was only skimmed."""
+
+    line: Line
+    week: str  # "" until known
+    row_id: str = ""
+    row: RowDict | None = None
+    problem: Problem | None = None
+    file: str = ""
+
+
+def _examine(
+    line: Line, model: type[Row], domain: str, now: datetime, unknown_fields: UnknownFields
+) -> Seen:
+    found = (
+        Problem(line.problem)
+        if line.problem
+        else read_row(line.data, model, domain, now, unknown_fields)
+    )
+    if isinstance(found, Problem):
+        week = _week_named(line, now) if model.week_field else ""
+        return Seen(line, week, problem=found)
+    week = week_of(parse_timestamp(found[model.week_field])) if model.week_field else ""
+    return Seen(line, week, found[model.id_field], found)
+
+
+def _skim(line: Line, now: datetime) -> Seen | None:
+    """Week and id of a log line without reading it; None unless both are certain."""
+    found = None if line.problem else glance(line.data)
+    if found is None or found.time is None or found.time > now + FUTURE_SLACK:
+        return None
+    return Seen(line, week_of(found.time), found.event_id.decode("utf-8", "replace"))
+
+
+def _week_named(line: Line, now: datetime) -> str:
+    time = line_time(line.data)
+    return week_of(time) if time and time <= now + FUTURE_SLACK else ""
+
+
+def _with_weeks(
+    files: Iterable[SourceFile],
+    read: Callable[[Line], Seen],
+    model: type[Row],
+    max_line_bytes: int,
+) -> Iterator[Seen]:
+    """The lines in order, undated ones with the week of their neighbours.
+
+    A file without any dated line counts with the end of the file before it, else with the beginning
+    of the one after it.
+    """
+    last = ""
+    waiting: list[Seen] = []
+    for file in files:
+        dated = False
+        for line in read_lines(file, max_line_bytes):
+            seen = read(line)
+            seen.file = file.name
+            if model.week_field and not seen.week:
+                if not dated:
+                    waiting.append(seen)
+                    continue
+                seen.week = last
+            elif model.week_field:
+                dated, last = True, seen.week
+                for earlier in waiting:
+                    earlier.week = last
+                    yield earlier
+                waiting = []
+            yield seen
+        if last:
+            for earlier in waiting:
+                earlier.week = last
+                yield earlier
+            waiting = []
+    yield from waiting
+
+
+class _Taken:
+    """Rows kept so far by id, and what became of every other line."""
+
+    def __init__(self, model: type[Row]) -> None:
+        self.model = model
+        self.kept: dict[str, Seen] = {}
+        self.refused: list[tuple[Seen, Problem]] = []
+        self.lines: Counter[tuple[str, str]] = Counter()
+        self.drops: Counter[tuple[str, str]] = Counter()
+        self.feedback_told: dict[str, list[RowDict]] = {}
+        self.erasures: dict[str, str] = {}
+
+    def add(self, seen: Seen) -> None:
+        self.lines[seen.week, seen.file] += 1
+        if seen.problem:
+            self.refused.append((seen, seen.problem))
+            if self.model is User:
+                self._suspend(seen)
+        elif seen.row is not None:
+            if self.model is User:
+                self._keep_erasure(seen.row)
+            self._add_row(seen, seen.row)
+
+    def _add_row(self, seen: Seen, new: RowDict) -> None:
+        earlier = self.kept.get(seen.row_id)
+        if earlier is None or earlier.row is None:
+            self._keep(seen)
+            return
+        old = earlier.row
+        if self.model is Interaction:
+            self._merge_feedback(old, new, seen)
+        elif old == new:
+            self._drop(seen, REDELIVERED)
+        elif self.model is User:
+            self._replace(earlier, seen)
+        elif self.model is Document:
+            self._keep_newer(earlier, seen, _edition(old) > _edition(new))
+        elif self.model is Correction and _without(old, DECISION) == _without(new, DECISION):
+            self._keep_newer(earlier, seen, _moment(old["ts"]) > _moment(new["ts"]))
+        else:
+            self._conflict(seen)
+
+    def _merge_feedback(self, old: RowDict, new: RowDict, seen: Seen) -> None:
+        feedback = FEEDBACK_VALUES + FEEDBACK_FLAGS
+        if _without(old, feedback) != _without(new, feedback):
+            self._conflict(seen)
+            return
+        told = self.feedback_told.setdefault(seen.row_id, [{name: old[name] for name in feedback}])
+        update = {name: new[name] for name in feedback}
+        if update in told:  # a repeated older line must not undo newer feedback
+            self._drop(seen, REDELIVERED)
+            return
+        told.append(update)
+        for name in FEEDBACK_VALUES:
+            old[name] = old[name] if new[name] is None else new[name]
+        for name in FEEDBACK_FLAGS:
+            old[name] = old[name] or new[name]
+        self._drop(seen, FEEDBACK_MERGED)
+
+    def _keep_erasure(self, row: RowDict) -> None:
+        if row["erasure_requested_at"]:
+            self.erasures.setdefault(row["user_id"], row["erasure_requested_at"])
+        row["erasure_requested_at"] = self.erasures.get(row["user_id"])
+
+    def _suspend(self, seen: Seen) -> None:
+        named = USER_ID_PATTERN.search(seen.line.data)
+        earlier = self.kept.pop(named[1].decode("utf-8", "replace"), None) if named else None
+        if earlier:
+            self.refused.append((earlier, Problem(Reason.CONSENT_UNCLEAR, User.id_field)))
+
+    def _keep(self, seen: Seen) -> None:
+        if self.model is not User:  # whose earlier line may have to be quarantined yet
+            seen.line = seen.line._replace(data=b"")
+        self.kept[seen.row_id] = seen
+
+    def _keep_newer(self, earlier: Seen, seen: Seen, earlier_is_newer: bool) -> None:
+        if earlier_is_newer:
+            self._drop(seen, SUPERSEDED)
+        else:
+            self._replace(earlier, seen)
+
+    def _replace(self, earlier: Seen, seen: Seen) -> None:
+        self._drop(earlier, SUPERSEDED)
+        del self.kept[seen.row_id]  # so that rows stay in the order of their lines
+        self._keep(seen)
+
+    def _conflict(self, seen: Seen) -> None:
+        self.refused.append((seen, Problem(Reason.CONFLICTING_ID, self.model.id_field)))
+
+    def _drop(self, seen: Seen, reason: str) -> None:
+        self.drops[seen.week, reason] += 1
+
+    def intake(self, weeks: frozenset[str] | None) -> Intake:
+        def asked(week: str) -> bool:
+            return weeks is None or week in weeks
+
+        rows = [
+            _row(seen, seen.row) for seen in self.kept.values() if seen.row and asked(seen.week)
+        ]
+        quarantined = [_record(seen, problem) for seen, problem in self.refused if asked(seen.week)]
+        lines = Counter({key: n for key, n in self.lines.items() if asked(key[0])})
+        drops = Counter({key: n for key, n in self.drops.items() if asked(key[0])})
+        return Intake(rows, quarantined, lines, drops)
+
+
+def _row(seen: Seen, row: RowDict) -> RowDict:
+    place = {"source_file": seen.file, "source_line": seen.line.number}
+    return {**row, "week": seen.week, **place} if seen.week else {**row, **place}
+
+
+def _record(seen: Seen, problem: Problem) -> Quarantined:
+    raw = readable(seen.line.data)
+    return Quarantined(seen.file, seen.line.number, problem.reason, problem.detail, raw, seen.week)
+
+
+def _without(row: RowDict, names: tuple[str, ...]) -> RowDict:
+    return {name: value for name, value in row.items() if name not in names}
+
+
+def _moment(text: str | None) -> datetime:
+    return parse_timestamp(text) if text else EARLIEST
+
+
+def _edition(row: RowDict) -> tuple[int, datetime]:
+    return row["version"], _moment(row["updated_at"])

@@ -1,0 +1,370 @@
+"""Sample texts of an online shop; the shop, its goods and its terms are invented."""
+
+from ft_assets.raw.sample_texts.grammar import Aspect, Context, DomainTexts, Topic
+
+TOPICS = (
+    Topic(
+        "furniture",
+        (
+            "the oak desk",
+            "the folding sofa",
+            "the wall shelf",
+            "the garden bench",
+            "the bunk bed",
+            "the reading chair",
+        ),
+        {
+            "stock": ("in the north warehouse", "made on order", "back on the shelf next week"),
+            "ship": ("two people with a lift van", "freight to the kerb", "a flat parcel"),
+            "back": ("thirty days if still boxed", "sixty days, collected from home"),
+            "care": ("wipe with a dry cloth", "oil it twice a year", "tighten the screws monthly"),
+            "extra": ("felt pads", "a spare set of bolts", "a fabric sample"),
+            "fault": ("a wobbling leg", "a scratch under the varnish", "a missing hinge"),
+            "fix": ("a replacement part by post", "a carpenter's visit", "a partial refund"),
+        },
+    ),
+    Topic(
+        "kitchen",
+        (
+            "the cast iron pan",
+            "the hand mixer",
+            "the bread machine",
+            "the knife set",
+            "the kettle with thermometer",
+            "the picnic cooler",
+        ),
+        {
+            "stock": ("in every city store", "low, four pieces left", "at the partner depot"),
+            "ship": ("tracked parcel", "same-day bicycle", "letterbox post for the lids"),
+            "back": ("fourteen days, unused", "one year with receipt"),
+            "care": (
+                "never put it in the dishwasher",
+                "rub in a little fat",
+                "descale with vinegar",
+            ),
+            "extra": ("a recipe leaflet", "silicone lids", "a sharpening stone"),
+            "fault": ("a chipped rim", "a motor that smells", "a lid that leaks"),
+            "fix": ("an exchange in store", "a new blade", "store credit"),
+        },
+    ),
+    Topic(
+        "clothing",
+        (
+            "the rain jacket",
+            "the wool cardigan",
+            "the running tights",
+            "the linen shirt",
+            "the work boots",
+            "the winter gloves",
+        ),
+        {
+            "stock": ("in sizes S and XL alone", "in all sizes", "sold out in navy"),
+            "ship": ("a paper bag by post", "a pick-up locker", "click and collect"),
+            "back": ("one hundred days with the tag", "twenty-one days, free label"),
+            "care": ("wash cold and hang to dry", "brush when dry", "no fabric softener"),
+            "extra": ("two spare buttons", "a mesh wash bag", "waterproof spray"),
+            "fault": ("a seam that opens", "colour that rubs off", "a zip that sticks"),
+            "fix": ("a tailor voucher", "a fresh pair", "the full price back"),
+        },
+    ),
+    Topic(
+        "books_and_games",
+        (
+            "the atlas of rivers",
+            "the strategy board game",
+            "the puzzle of a harbour",
+            "the cookbook for beginners",
+            "the card game for six",
+            "the field guide to birds",
+        ),
+        {
+            "stock": ("printed again in spring", "ready to send", "with a dealer abroad"),
+            "ship": ("book post", "a padded envelope", "a download link"),
+            "back": ("two weeks while sealed", "no return once opened"),
+            "care": ("keep it away from damp", "sort the pieces in bags", "store it lying flat"),
+            "extra": ("a bookmark", "an expansion set", "a poster"),
+            "fault": ("pages bound upside down", "a missing piece", "a torn box"),
+            "fix": ("the missing piece by letter", "a second copy", "ten percent off"),
+        },
+    ),
+    Topic(
+        "membership",
+        (
+            "the plus membership",
+            "the gift card",
+            "the loyalty points",
+            "the student discount",
+            "the birthday voucher",
+            "the referral bonus",
+        ),
+        {
+            "stock": ("active within the hour", "bookable at any time", "closed until autumn"),
+            "ship": ("e-mail", "the app inbox", "a printed card by post"),
+            "back": ("cancel by the end of the month", "fourteen days, unless redeemed"),
+            "care": ("check the balance in the app", "use it before it expires", "keep the code"),
+            "extra": ("free shipping", "early access to sales", "double points on Sundays"),
+            "fault": ("a code that is rejected", "points that vanish", "a discount not applied"),
+            "fix": ("a new code", "points added by hand", "the difference paid out"),
+        },
+    ),
+    Topic(
+        "electronics",
+        (
+            "the noise-cancelling headset",
+            "the desk lamp with charger",
+            "the weather station",
+            "the e-reader",
+            "the action camera",
+            "the smart plug",
+        ),
+        {
+            "stock": ("on its way from the port", "in stock, grey only", "limited to two each"),
+            "ship": ("insured parcel", "express before ten", "a locker with a code"),
+            "back": ("thirty days with all cables", "fourteen days, data erased"),
+            "care": ("update the firmware", "charge it to eighty percent", "keep the contacts dry"),
+            "extra": ("a travel case", "a longer cable", "a mount"),
+            "fault": ("a battery that swells", "a pale display", "pairing that fails"),
+            "fix": ("a reset guide", "a swap within two days", "repair under warranty"),
+        },
+    ),
+)
+
+NEW_TOPICS = (
+    Topic(
+        "garden_robots",
+        (
+            "the robot mower",
+            "the boundary beacon",
+            "the hedge drone",
+            "the pool crawler",
+            "the leaf-blowing rover",
+            "the slope wheel kit",
+        ),
+        {
+            "stock": ("in the robotics launch batch", "reserved for pilot gardens"),
+            "ship": ("a pallet with the charging dock", "a courier who maps the lawn"),
+            "back": ("one mowing season", "forty days, blades unworn"),
+            "care": ("rinse the blade disc and the wheels", "recalibrate the beacon after rain"),
+            "extra": ("a rain shelter for the dock", "mulch blades", "a lawn-mapping licence"),
+            "fault": ("a rover that circles", "a beacon out of sync", "a stuck blade disc"),
+            "fix": ("a remote recalibration", "a swap of the drive unit", "a field engineer"),
+        },
+    ),
+    Topic(
+        "irrigation",
+        (
+            "the drip controller",
+            "the soil moisture probe",
+            "the sprinkler valve",
+            "the rain barrel pump",
+            "the greenhouse fogger",
+            "the hose mesh gateway",
+        ),
+        {
+            "stock": ("at the nursery hub", "new since November", "paired with a starter zone"),
+            "ship": ("a plumber's crate", "a kit with hose couplings"),
+            "back": ("until first frost", "ninety days, nozzles dry"),
+            "care": ("drain the zone before frost", "flush the drip line", "descale the nozzle"),
+            "extra": ("a second watering zone", "a frost sensor", "a pressure reducer"),
+            "fault": ("a valve that drips", "a probe reading zero", "a zone that stays dry"),
+            "fix": ("a firmware patch for the gateway", "a new membrane", "a coupling set"),
+        },
+    ),
+)
+
+ECOMMERCE = DomainTexts(
+    name="ecommerce",
+    topics=TOPICS,
+    new_topics=NEW_TOPICS,
+    aspects=(
+        Aspect(
+            "availability",
+            (
+                "Is {thing} [available|in stock]?",
+                "When can {who} [get|buy] {thing}?",
+                "Do you still [have|sell] {thing}?",
+                "[I cannot add|Why can't I add] {thing} to the basket?",
+            ),
+            (
+                "{Thing} is {stock}.",
+                "[At the moment|Right now] {thing} is {stock}.",
+                "Our system [shows|says]: {stock}, as for {thing}.",
+                "[Good to know|News]: {thing} is {stock}.",
+            ),
+            "Availability",
+            "Inventory lists {thing} as {stock}.",
+        ),
+        Aspect(
+            "delivery",
+            (
+                "How is {thing} [sent|delivered]?",
+                "Which [carrier|way of delivery] is used for {thing}?",
+                "How will {thing} reach {who}?",
+                "[Can|Could] you tell me about the delivery of {thing}?",
+            ),
+            (
+                "{Thing} [comes|travels] by {ship}.",
+                "We [send|deliver] {thing} with {ship}.",
+                "For {thing} it is {ship}, [always|at no extra cost].",
+                "[Look out for|Expect] {ship} when {thing} arrives.",
+            ),
+            "Delivery",
+            "Dispatch packs {thing} for {ship}.",
+        ),
+        Aspect(
+            "returns",
+            (
+                "Can I [return|send back] {thing}?",
+                "How long may {who} [keep|try] {thing} before returning it?",
+                "What are the return terms of {thing}?",
+                "{who} does not like {thing}, [what now|can it go back]?",
+            ),
+            (
+                "Returns of {thing}: {back}.",
+                "[Yes|Of course]; for {thing} we [grant|allow] {back}.",
+                "The [term|rule] for {thing} is {back}.",
+                "You have {back} [with|in the case of] {thing}.",
+            ),
+            "Returns",
+            "On the label of {thing} it says {back}.",
+        ),
+        Aspect(
+            "care",
+            (
+                "How do I [look after|care for] {thing}?",
+                "What should {who} [mind|do] so that {thing} lasts?",
+                "[Any|Do you have] tips on using {thing}?",
+                "Is there a manual on the care of {thing}?",
+            ),
+            (
+                "With {thing}, {care}.",
+                "[Please|It is best to] {care}, then {thing} [lasts|stays fine].",
+                "[Our tip|The manual says]: {care}.",
+                "To keep {thing} in shape, {care}.",
+            ),
+            "Care",
+            "Buyers of {thing} are told to {care}.",
+        ),
+        Aspect(
+            "accessories",
+            (
+                "What goes [well|along] with {thing}?",
+                "Is anything [included|added] with {thing}?",
+                "Which extra would {who} need for {thing}?",
+                "[Do you offer|Is there] an accessory for {thing}?",
+            ),
+            (
+                "{extra} [goes|comes] with {thing}.",
+                "[We add|You get] {extra} when you order {thing}.",
+                "For {thing} most people [choose|take] {extra}.",
+                "[Try|Think of] {extra}; it was made for {thing}.",
+            ),
+            "Extras",
+            "Bundles of {thing} hold {extra}.",
+        ),
+        Aspect(
+            "known_fault",
+            (
+                "Is there a known [fault|problem] with {thing}?",
+                "Something is wrong with {thing}, [what could it be|have you seen this]?",
+                "What do people complain about with {thing}?",
+                "Which [defect|damage] should {who} check {thing} for?",
+            ),
+            (
+                "[Sometimes|Now and then] {thing} has {fault}.",
+                "With {thing} we [know of|have seen] {fault}.",
+                "Please check {thing} for {fault}; [it is rare|we pay].",
+                "{fault} is the one [complaint|defect] about {thing}.",
+            ),
+            "Known fault",
+            "Quality control examines {thing} for {fault}.",
+        ),
+        Aspect(
+            "compensation",
+            (
+                "What do I get if {thing} is [broken|faulty]?",
+                "{who} got a faulty item: {thing}. [What do you offer|How do you help]?",
+                "[How|In which way] do you make up for {thing} in bad shape?",
+                "Which solution is there for {thing} after a complaint?",
+            ),
+            (
+                "For {thing} we [offer|arrange] {fix}.",
+                "[You get|Our offer is] {fix} in the case of {thing}.",
+                "{fix} [settles|solves] it with {thing}.",
+                "We are sorry about {thing}; {fix} is [on its way|what we offer].",
+            ),
+            "After a complaint",
+            "Agents close complaints about {thing} with {fix}.",
+        ),
+    ),
+    contexts=(
+        Context(
+            "I ordered {days} days ago.",
+            "An order of {days} days ago can [still be changed|be seen] under Orders.",
+        ),
+        Context(
+            "It is a present for {who}.",
+            "For {whom} we [wrap it|add a card] free of charge.",
+        ),
+        Context(
+            "I live in {place}.",
+            "To {place} the van [drives|goes] every {weekday}.",
+        ),
+        Context(
+            "I need it by {weekday}.",
+            "Until {weekday} that is [tight|possible], choose express at the till.",
+        ),
+        Context(
+            "Nobody is at home {hour}.",
+            "The driver does not ring {hour}, [name a neighbour|pick a locker].",
+        ),
+        Context(
+            "I bought one in {month} too.",
+            "Your purchase of {month} [is in the account|gives you points] as well.",
+        ),
+        Context(
+            "The shop in {place} [sent me away|could not help].",
+            "The shop in {place} has [been told|no access to web orders].",
+        ),
+        Context(
+            "{who} [saw it in the catalogue|told me] in {month}.",
+            "The catalogue of {month} [holds|is valid] for {whom} too.",
+        ),
+        Context(
+            "Your chat [closed|broke off] on {weekday}.",
+            "Sorry that the chat broke off on {weekday}; [here is the answer|we are back].",
+        ),
+    ),
+    people=(
+        ("my niece", "your niece"),
+        ("my boss", "your boss"),
+        ("my girlfriend", "your girlfriend"),
+        ("my grandmother", "your grandmother"),
+        ("our caretaker", "your caretaker"),
+        ("my cousin", "your cousin"),
+        ("the kids' teacher", "the kids' teacher"),
+    ),
+    places=("Upper Marsh", "Vinefield", "Westerby", "Yarrow Hill", "Zennor Bay", "Ashcombe"),
+    greetings=(
+        "Hi!",
+        "Hello shop team,",
+        "Hey,",
+        "Good evening.",
+        "Question:",
+        "Hi, me again.",
+        "Hello there,",
+    ),
+    closings=(
+        "[Enjoy|Have fun with] your order!",
+        "Use the code from your {month} mail for [a little extra|free shipping].",
+        "The offer [holds|runs] for {days} more days.",
+        "[Rate|Tell] us how we did, {weekday} is draw day.",
+        "Greetings from our store in {place}.",
+    ),
+    document_kinds=("product_page", "agent_guideline", "warehouse_note"),
+    document_openings=(
+        "Product page text for {thing}, shelf {topic}.",
+        "[Guideline|Script] for agents who are asked about {thing}.",
+        "{Thing}: what warehouse, web and support [agreed on|wrote down].",
+    ),
+)

@@ -1,0 +1,327 @@
+"""Sample texts of a legal help desk; the statute book, its sections and terms are invented."""
+
+from ft_assets.raw.sample_texts.grammar import Aspect, Context, DomainTexts, Topic
+
+TOPICS = (
+    Topic(
+        "tenancy",
+        (
+            "a rent increase",
+            "the deposit return",
+            "a notice to quit",
+            "the repair duty",
+            "a sublet request",
+            "the service charge bill",
+        ),
+        {
+            "section": ("section 14 of the Letting Act", "section 22 of the Letting Act"),
+            "deadline": ("two months", "six weeks", "thirty days from receipt"),
+            "body": ("the rent tribunal", "the housing office", "the local mediator"),
+            "proof": ("dated photographs", "the handover record", "the last three bills"),
+            "exception": ("furnished rooms", "leases under one year", "a landlord who lives there"),
+            "remedy": ("hold back a fair share", "ask for a written account", "object in writing"),
+            "clause": ("the index clause", "the cosmetic repairs clause", "the inventory clause"),
+        },
+    ),
+    Topic(
+        "employment",
+        (
+            "a dismissal",
+            "the probation period",
+            "unpaid overtime",
+            "a reference letter",
+            "parental leave",
+            "a non-compete promise",
+        ),
+        {
+            "section": ("section 3 of the Work Code", "section 41 of the Work Code"),
+            "deadline": ("three weeks", "fourteen days", "the end of the quarter"),
+            "body": ("the labour court", "the works council", "the conciliation board"),
+            "proof": ("the time sheets", "a copy of the contract", "two witness names"),
+            "exception": ("firms below ten people", "senior managers", "seasonal contracts"),
+            "remedy": ("file a claim for protection", "demand payment with interest"),
+            "clause": ("the forfeiture clause", "the bonus clause", "the place of work clause"),
+        },
+    ),
+    Topic(
+        "data_protection",
+        (
+            "an access request",
+            "a deletion request",
+            "a data breach",
+            "a newsletter consent",
+            "camera footage",
+            "a processor agreement",
+        ),
+        {
+            "section": ("article 7 of the Privacy Rules", "article 19 of the Privacy Rules"),
+            "deadline": ("one month", "seventy-two hours", "without undue delay, ten days at most"),
+            "body": ("the privacy authority", "the data protection officer", "the ombudsman"),
+            "proof": (
+                "the log of consent",
+                "the record of processing",
+                "a screenshot with its date",
+            ),
+            "exception": ("purely private use", "duties to keep tax records", "trade secrets"),
+            "remedy": ("lodge a complaint", "withdraw the consent", "demand a copy free of charge"),
+            "clause": ("the purpose clause", "the sub-processor clause", "the retention clause"),
+        },
+    ),
+    Topic(
+        "sales_contracts",
+        (
+            "a faulty delivery",
+            "a late shipment",
+            "a cancelled order",
+            "the warranty promise",
+            "an unfair term",
+            "a price error",
+        ),
+        {
+            "section": ("section 9 of the Trade Act", "section 30 of the Trade Act"),
+            "deadline": ("two years", "eight days after delivery", "a reasonable time"),
+            "body": ("the commercial court", "the consumer office", "the arbitration panel"),
+            "proof": ("the delivery slip", "an expert's note", "the order confirmation"),
+            "exception": ("goods made to measure", "sales between dealers", "used machines"),
+            "remedy": ("ask for repair or replacement", "step back from the contract"),
+            "clause": ("the retention of title clause", "the limitation clause"),
+        },
+    ),
+    Topic(
+        "company_law",
+        (
+            "a shareholder meeting",
+            "a managing director's exit",
+            "a capital increase",
+            "the annual filing",
+            "a share transfer",
+            "a branch registration",
+        ),
+        {
+            "section": ("section 5 of the Company Act", "section 48 of the Company Act"),
+            "deadline": ("nine months", "ten days' notice", "the day before the vote"),
+            "body": ("the company register", "the notary", "the supervisory board"),
+            "proof": ("the signed minutes", "the list of shareholders", "a notarial deed"),
+            "exception": ("single-member companies", "listed companies", "firms in liquidation"),
+            "remedy": ("challenge the resolution", "file a correction"),
+            "clause": ("the tag-along clause", "the quorum clause", "the pre-emption clause"),
+        },
+    ),
+    Topic(
+        "procedure",
+        (
+            "an appeal",
+            "a payment order",
+            "a witness summons",
+            "legal aid",
+            "a settlement offer",
+            "a court fee bill",
+        ),
+        {
+            "section": ("rule 12 of the Court Rules", "rule 57 of the Court Rules"),
+            "deadline": ("one month from service", "two weeks", "the date in the letter"),
+            "body": ("the court office", "the district court", "the bar association"),
+            "proof": ("a statement of means", "the envelope with its stamp", "the earlier ruling"),
+            "exception": ("cases below six hundred", "family matters", "urgent injunctions"),
+            "remedy": ("ask for more time", "lodge an objection", "request a hearing"),
+            "clause": ("the cost clause", "the silence clause", "the venue clause"),
+        },
+    ),
+)
+
+LEGAL = DomainTexts(
+    name="legal",
+    topics=TOPICS,
+    new_topics=(),
+    aspects=(
+        Aspect(
+            "legal_basis",
+            (
+                "Which [rule|provision] covers {thing}?",
+                "What is the legal basis for {thing}?",
+                "[Where is|In which act is] {thing} regulated?",
+                "Can you [cite|name] the section on {thing}?",
+            ),
+            (
+                "{Thing} is [governed|covered] by {section}.",
+                "[See|Look at] {section} for {thing}.",
+                "The basis is {section}, which [names|deals with] {thing}.",
+                "{section} [applies to|settles] {thing}.",
+            ),
+            "Basis",
+            "Counsel treats {thing} under {section}.",
+        ),
+        Aspect(
+            "time_limit",
+            (
+                "What is the [deadline|time limit] for {thing}?",
+                "How long does {who} have with {thing}?",
+                "Until when can one act [on|against] {thing}?",
+                "[Is it too late|Am I late] to react to {thing}?",
+            ),
+            (
+                "The [deadline|time limit] for {thing} is {deadline}.",
+                "You have {deadline} [to react to|in matters of] {thing}.",
+                "With {thing}, {deadline} is the [outer limit|rule].",
+                "[Count|Reckon with] {deadline} for {thing}, not more.",
+            ),
+            "Time limit",
+            "Diaries note {deadline} whenever {thing} comes in.",
+        ),
+        Aspect(
+            "competent_body",
+            (
+                "Who decides [on|about] {thing}?",
+                "Where should {who} [file|turn to] in case of {thing}?",
+                "Which [court|authority] is competent for {thing}?",
+                "[To whom|Where] do I send papers on {thing}?",
+            ),
+            (
+                "{body} [decides on|is competent for] {thing}.",
+                "[Turn to|File with] {body} in matters of {thing}.",
+                "For {thing} the [right address|proper body] is {body}.",
+                "Papers on {thing} [belong to|go to] {body}.",
+            ),
+            "Competent body",
+            "Letters on {thing} are addressed to {body}.",
+        ),
+        Aspect(
+            "evidence",
+            (
+                "What [evidence|proof] helps with {thing}?",
+                "How can {who} prove {thing}?",
+                "Which [document|record] should I keep for {thing}?",
+                "What would a judge [want|like] to see on {thing}?",
+            ),
+            (
+                "[Keep|Collect] {proof} for {thing}.",
+                "{proof} [is|counts as] the best evidence of {thing}.",
+                "To prove {thing}, [present|rely on] {proof}.",
+                "In disputes about {thing}, {proof} [tips the scale|decides most].",
+            ),
+            "Evidence",
+            "A file on {thing} opens with {proof}.",
+        ),
+        Aspect(
+            "exception",
+            (
+                "Are there exceptions [to|for] {thing}?",
+                "When do the rules on {thing} not [apply|hold]?",
+                "[Does|Would] {thing} always follow the same rules?",
+                "{who} says {thing} has an exception, [which|is it true]?",
+            ),
+            (
+                "The rules on {thing} do not [cover|reach] {exception}.",
+                "[Except for|Apart from] {exception}, {thing} follows the general rule.",
+                "There is one exception to {thing}: {exception}.",
+                "{exception} [are left out|stand outside] when it comes to {thing}.",
+            ),
+            "Exception",
+            "Texts on {thing} carve out {exception}.",
+        ),
+        Aspect(
+            "remedy",
+            (
+                "What can {who} do [about|against] {thing}?",
+                "Which [step|remedy] is open in case of {thing}?",
+                "How [should|does] one respond to {thing}?",
+                "[What next|What now] with {thing}?",
+            ),
+            (
+                "In case of {thing} you [may|can] {remedy}.",
+                "The [usual|first] step against {thing} is to {remedy}.",
+                "With {thing}, {remedy}; [do it in writing|keep a copy].",
+                "[Our advice|We suggest]: {remedy}, then wait for {body}.",
+            ),
+            "Remedy",
+            "Clients who face {thing} are advised to {remedy}.",
+        ),
+        Aspect(
+            "clause_check",
+            (
+                "Which [clause|term] matters most for {thing}?",
+                "What should I [check|read] in the contract about {thing}?",
+                "Is there a clause that [settles|touches] {thing}?",
+                "Where in the agreement does {who} find {thing}?",
+            ),
+            (
+                "[Check|Read] {clause} with regard to {thing}.",
+                "{clause} [governs|settles] {thing} in most agreements.",
+                "For {thing}, look [first|closely] at {clause}.",
+                "It is {clause} that [matters for|speaks of] {thing}.",
+            ),
+            "Clause",
+            "Reviewers of {thing} mark {clause}.",
+        ),
+    ),
+    contexts=(
+        Context(
+            "The letter came {days} days ago.",
+            "[Count|The clock started] {days} days back, on receipt of the letter.",
+        ),
+        Context(
+            "The matter is pending in {place}.",
+            "{place} follows [the same practice|settled practice] here.",
+        ),
+        Context(
+            "I ask on behalf of {who}.",
+            "For {whom} a signed [authority|mandate] must be on file.",
+        ),
+        Context(
+            "The contract was signed in {month}.",
+            "A contract of {month} [falls under|is judged by] the amended text.",
+        ),
+        Context(
+            "We [meet|talk to] the other side on {weekday}.",
+            "Bring this up on {weekday} and [take notes|ask for minutes].",
+        ),
+        Context(
+            "The other party [wrote|called] {hour}.",
+            "A message sent {hour} [counts as received|is served] the next working day.",
+        ),
+        Context(
+            "{who} [has signed|signed it] without reading.",
+            "That {whom} did not read it [changes nothing|is no defence].",
+        ),
+        Context(
+            "A hearing in {place} is set for {month}.",
+            "Before the hearing in {month} [submit|file] everything at {place}.",
+        ),
+        Context(
+            "They gave us until {weekday}, that is {days} days.",
+            "Answer within the {days} days, [better|best] before {weekday}.",
+        ),
+    ),
+    people=(
+        ("our client", "your client"),
+        ("my landlord", "your landlord"),
+        ("the supplier", "the supplier"),
+        ("my colleague", "your colleague"),
+        ("the co-owner", "the co-owner"),
+        ("our trainee", "your trainee"),
+        ("the heirs' agent", "the heirs' agent"),
+    ),
+    places=("Oakminster", "Pendle Court", "Quarrington", "Redwater", "Stonehaven", "Thornbury"),
+    greetings=(
+        "Dear counsel,",
+        "Hello,",
+        "For the file:",
+        "Short question.",
+        "Good morning,",
+        "Urgent:",
+        "To the desk:",
+    ),
+    closings=(
+        "This is [general information|no advice for the single case].",
+        "[Set a reminder|Diary a note] {days} days ahead.",
+        "Should {body} object, write to us [again|before {weekday}].",
+        "[The template|A sample letter] was renewed in {month}.",
+        "Practice in {place} may [differ|be stricter].",
+    ),
+    document_kinds=("practice_note", "checklist", "internal_memo"),
+    document_openings=(
+        "Practice note on {thing} ({topic}).",
+        "This [memo|note] sums up how the desk [handles|answers questions on] {thing}.",
+        "[Checklist|Outline] for {thing}, chapter {topic} of the desk book.",
+    ),
+)

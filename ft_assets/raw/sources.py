@@ -1,0 +1,158 @@
+"""Files of a feed and their lines, from any file system fsspec knows, read as a stream.
+
+Compression is told by the first bytes, not by the name. A file that breaks off gives the lines
+before the break and then one line marked unreadable; a file that cannot be opened raises, because
+trying again may help. A pattern that matches nothing gives no file: whether that is an error is for
+the caller to say.
+"""
+
+import gzip
+import hashlib
+import io
+import re
+import zlib
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from ft_assets.raw.quarantine import Reason
+
+MAX_LINE_BYTES = 16 * 2**20
+KEPT_OF_TOO_LONG = 4096  # bytes of an over-long line that are kept to recognise it by
+BOM = b"\xef\xbb\xbf"
+GZIP_MAGIC = b"\x1f\x8b"
+DATA_NAME = re.compile(r".+\.(jsonl|ndjson)(\.gz)?", re.IGNORECASE)
+# Written beside the real file until an upload is complete.
+UNFINISHED_NAME = re.compile(r"\..*|.*(\.tmp|\.part|\.partial|\.crdownload|\.swp|~)")
+BROKEN_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    url: str
+    name: str  # folder/file: the same on every machine, so equal content stays equal
+    size: int  # bytes as stored
+    etag: str = ""  # of object stores
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes when the content does: the store's etag, else sha256 of the stored bytes."""
+        if self.etag:
+            return f"etag:{self.etag}"
+        digest = hashlib.sha256()
+        with fsspec.open(self.url, "rb") as stream:
+            while block := stream.read(2**20):  # type: ignore[union-attr]
+                digest.update(block)
+        return f"sha256:{digest.hexdigest()}"
+
+
+class Line(NamedTuple):
+    number: int  # 1-based
+    data: bytes  # without line end and byte order mark
+    problem: Reason | None = None
+
+
+class Piece(NamedTuple):
+    """A line as it lies in the stream, however long it is."""
+
+    data: bytes
+    length: int  # bytes in the stream, line end and skipped rest included
+    ended: bool  # by a line feed; false: the stream ended first
+    too_long: bool
+
+
+def list_files(patterns: list[str]) -> list[SourceFile]:
+    """Files of these folders, files and globs, each once, in reading order.
+
+    The order is that of the names without their ending, numbers by value: logs, logs-2, logs-10.
+    """
+    found: dict[str, SourceFile] = {}
+    for pattern in patterns:
+        filesystem, path = url_to_fs(pattern)
+        filesystem.invalidate_cache()
+        for info in _matches(filesystem, path):
+            url = filesystem.unstrip_protocol(info["name"])
+            etag = str(info.get("ETag") or info.get("etag") or "").strip('"')
+            name = "/".join(info["name"].replace("\\", "/").strip("/").split("/")[-2:])
+            found[url] = SourceFile(url, name, int(info["size"]), etag)
+    names = [file.name for file in found.values()]
+    return sorted(
+        (
+            file
+            if names.count(file.name) == 1
+            else SourceFile(file.url, file.url, file.size, file.etag)
+            for file in found.values()
+        ),
+        key=lambda file: _reading_order(file.url),
+    )
+
+
+def _matches(filesystem: fsspec.AbstractFileSystem, path: str) -> list[dict]:
+    if filesystem.isfile(path):  # before globbing: a name may hold [ or *
+        return [filesystem.info(path)]
+    if filesystem.isdir(path):
+        found = filesystem.ls(path, detail=True)
+        found = [info for info in found if DATA_NAME.fullmatch(_base(info))]
+    elif re.search(r"[*?\[]", path):
+        found = filesystem.glob(path, detail=True).values()
+    else:
+        found = []
+    return [
+        info
+        for info in found
+        if info["type"] == "file" and not UNFINISHED_NAME.fullmatch(_base(info))
+    ]
+
+
+def _base(info: dict) -> str:
+    return info["name"].rsplit("/", 1)[-1]
+
+
+def _reading_order(url: str) -> tuple[list[tuple[int, str]], str]:
+    stem = re.sub(r"(\.(jsonl|ndjson|json))?(\.gz)?$", "", url, flags=re.IGNORECASE)
+    parts = re.findall(r"[0-9]+|[^0-9]+", stem)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], url
+
+
+def read_lines(file: SourceFile, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[Line]:
+    """Every line that holds more than blanks; numbers count the blank ones too."""
+    number = 0
+    with open_content(file) as stream:
+        try:
+            for piece in pieces(stream, max_line_bytes):
+                number += 1
+                data = piece.data.removeprefix(BOM) if number == 1 else piece.data
+                if piece.too_long:
+                    yield Line(number, data[:KEPT_OF_TOO_LONG], Reason.LINE_TOO_LONG)
+                elif data.strip():
+                    yield Line(number, data)
+        except BROKEN_GZIP:
+            yield Line(number + 1, b"", Reason.UNREADABLE_FILE)
+
+
+@contextmanager
+def open_content(file: SourceFile) -> Generator[io.BufferedIOBase, None, None]:
+    """The file's content, unpacked when it is gzip."""
+    with fsspec.open(file.url, "rb") as stored:
+        stream = io.BufferedReader(stored)  # type: ignore[arg-type]
+        if stream.peek(2)[:2] == GZIP_MAGIC:
+            with gzip.open(stream) as unpacked:
+                yield unpacked
+        else:
+            yield stream
+
+
+def pieces(stream: io.BufferedIOBase, max_line_bytes: int) -> Iterator[Piece]:
+    """Lines of the stream; of one over the limit only its beginning is ever in memory."""
+    while block := stream.readline(max_line_bytes + 2):  # 2: a line at the limit may end in CR LF
+        length, rest = len(block), block
+        while not rest.endswith(b"\n") and (rest := stream.readline(2**20)):
+            length += len(rest)
+        ended = rest.endswith(b"\n")
+        data = block.removesuffix(b"\n").removesuffix(b"\r")
+        yield Piece(data, length, ended, too_long=len(data) > max_line_bytes)
