@@ -1,0 +1,93 @@
+"""Replace personal identifiers in the texts of one conversation by numbered placeholders.
+
+The same value keeps one placeholder through a conversation (`<EMAIL_1>`), however it is written:
+case does not count in addresses, separators do not count in numbers. Numbering starts anew with
+every `Placeholders`, so two conversations cannot be joined on it. What is masked is what
+ft_assets.corpus.detect finds; its limits are the limits here.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ft_assets.corpus.detect import TYPES, Span, find
+
+# An age below 90 identifies nobody (HIPAA, 45 CFR 164.514(b)(2)) and medicine cannot do without it.
+DEFAULT_TYPES = TYPES - {"AGE"}
+
+_PLACEHOLDER = re.compile(rf"<(?P<type>{'|'.join(sorted(TYPES))})_(?P<number>[0-9]{{1,5}})>")
+_NUMBERS = frozenset({"PHONE", "CREDIT_CARD", "SSN"})
+_NO_SEPARATORS = frozenset({"IBAN", "ID", "ZIP"})
+
+
+@dataclass(frozen=True)
+class Masked:
+    text: str
+    counts: dict[str, int]  # type -> replaced spans, not distinct values
+
+
+@dataclass
+class Placeholders:
+    """The placeholders of one conversation: `mask` its texts in order."""
+
+    types: frozenset[str] = DEFAULT_TYPES
+    _names: dict[tuple[str, str], str] = field(default_factory=dict)
+    _used: dict[str, int] = field(default_factory=dict)
+
+    def mask(self, text: str) -> Masked:
+        """Return `text` with identifiers replaced. Idempotent; never raises on any str."""
+        # A text that was masked before keeps its placeholders; new numbers go on behind them.
+        for placeholder in _PLACEHOLDER.finditer(text):
+            kind, number = placeholder["type"], int(placeholder["number"])
+            self._used[kind] = max(self._used.get(kind, 0), number)
+        counts: Counter[str] = Counter()
+        # A placeholder can bring a word next to a number that a longer value kept apart.
+        while spans := find_unmasked(text, self.types):
+            counts.update(span.type for span in spans)
+            text = self._replace(text, spans)
+        return Masked(text, dict(counts))
+
+    def _replace(self, text: str, spans: Iterable[Span]) -> str:
+        parts, last = [], 0
+        for span in spans:
+            parts += [text[last : span.start], self._name(span.type, text[span.start : span.end])]
+            last = span.end
+        return "".join([*parts, text[last:]])
+
+    def _name(self, kind: str, value: str) -> str:
+        key = kind, normalised(kind, value)
+        if key not in self._names:
+            self._used[kind] = self._used.get(kind, 0) + 1
+            self._names[key] = f"<{kind}_{self._used[kind]}>"
+        return self._names[key]
+
+
+def residual(text: str, types: frozenset[str] = DEFAULT_TYPES) -> dict[str, int]:
+    """Counts by type of what detection still finds; empty after masking with the same types."""
+    return dict(Counter(span.type for span in find_unmasked(text, types)))
+
+
+def find_unmasked(text: str, types: frozenset[str]) -> list[Span]:
+    """The spans that touch no placeholder."""
+    spans = find(text, types)
+    if not spans or "<" not in text:
+        return spans
+    inside = bytearray(len(text))
+    for placeholder in _PLACEHOLDER.finditer(text):
+        inside[placeholder.start() : placeholder.end()] = b"\x01" * len(placeholder[0])
+    return [span for span in spans if inside.find(1, span.start, span.end) < 0]
+
+
+def normalised(kind: str, value: str) -> str:
+    """What two spellings of one value have in common."""
+    value = value.strip().casefold()
+    if kind in _NUMBERS:
+        digits = "".join(char for char in value if char.isdecimal())
+        # "+1 (555) 010-9999" and "555-010-9999" are one phone.
+        return digits[-9:] if kind == "PHONE" and len(digits) > 9 else digits or value
+    if kind in _NO_SEPARATORS:
+        return "".join(char for char in value if char.isalnum()) or value
+    if kind == "STREET_ADDRESS":
+        return " ".join(re.findall(r"\w+", value))
+    return value

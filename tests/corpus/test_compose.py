@@ -1,0 +1,494 @@
+import json
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from ft_assets.corpus.compose import Corpus, Policy, Reason, compose_eval, compose_training
+from ft_assets.corpus.decontaminate import EvalIndex, EvalText
+from ft_assets.corpus.dedup import Entry, Role, find_duplicates
+from ft_assets.corpus.split import Side, side
+
+Row = dict[str, Any]
+ALL_TRAIN = Policy(held_out_share=0, validation_share=0)
+
+
+def words(seed: object, count: int) -> str:
+    pick = random.Random(str(seed))
+    return " ".join(f"w{pick.randrange(5000)}" for _ in range(count))
+
+
+def log(name: str = "e1", **changes: Any) -> Row:
+    row = {
+        "event_id": name,
+        "ts": "2026-08-31T10:00:00+00:00",
+        "week": "2026-08-31",
+        "domain": "finance",
+        "user": "u1",
+        "conversation": f"c-{name}",
+        "turn": 0,
+        "prompt": f"Question {words(name, 12)}",
+        "response": f"Answer {words(name + '/', 12)}",
+        "correction": None,
+        "model_version": "m-1",
+        "rating": None,
+        "thumb": None,
+        "regenerated": False,
+        "clicked": False,
+        "latency_ms": 10,
+        "source_file": "logs.jsonl",
+        "source_line": 7,
+    }
+    return row | changes
+
+
+def example(name: str = "a1", **changes: Any) -> Row:
+    row = {
+        "example_id": name,
+        "kind": "annotation",
+        "domain": "finance",
+        "task": "qa",
+        "prompt": f"Question {words(name, 12)}",
+        "response": f"Answer {words(name + '/', 12)}",
+        "event_id": None,
+        "license": "CC-BY-4.0",
+        "source_file": "annotations.jsonl",
+        "source_line": 3,
+    }
+    return row | changes
+
+
+def document(name: str = "d1", **changes: Any) -> Row:
+    row = {
+        "doc_id": name,
+        "domain": "finance",
+        "kind": "report",
+        "title": f"Report {name}",
+        "text": words(name, 60),
+        "topic": None,
+        "access": "internal",
+        "license": "CC-BY-4.0",
+        "source_file": "documents.jsonl",
+        "source_line": 5,
+    }
+    return row | changes
+
+
+def case(name: str = "v1", **changes: Any) -> Row:
+    row = {
+        "eval_id": name,
+        "domain": "finance",
+        "task": "qa",
+        "prompt": f"Question {words(name, 12)}",
+        "response": f"Answer {words(name + '/', 12)}",
+    }
+    return row | changes
+
+
+def train(
+    logs: list[Row] | None = None,
+    examples: list[Row] | None = None,
+    documents: list[Row] | None = None,
+    consent: dict[str, str] | None = None,
+    eval_rows: Any = (),
+    policy: Policy = ALL_TRAIN,
+) -> Corpus:
+    consent = {"u1": "granted"} if consent is None else consent
+    corpus = compose_training(
+        logs or [], examples or [], documents or [], consent, eval_rows, policy
+    )
+    counts = corpus.counts
+    assert counts.rows_in == counts.rows_out + sum(counts.dropped.values())
+    assert counts.rows_out == len(corpus.rows) == sum(counts.by_kind.values())
+    assert sum(counts.by_split.values()) == counts.rows_out
+    return corpus
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"user": "u-erased"}, Reason.ERASURE_REQUESTED),
+        ({"user": "u-refused"}, Reason.NO_CONSENT),
+        ({"user": "u-unknown"}, Reason.NO_CONSENT),
+        ({"user": ""}, Reason.NO_CONSENT),
+        ({"thumb": "down"}, Reason.THUMBS_DOWN),
+        ({"thumb": "up"}, None),
+        ({"rating": 2}, Reason.LOW_RATING),
+        ({"rating": 3}, None),
+        ({"regenerated": True}, Reason.REGENERATED),
+        ({"prompt": " \n"}, Reason.EMPTY_TEXT),
+        ({"response": ""}, Reason.EMPTY_TEXT),
+        ({"response": "x " * 20_000}, Reason.TOO_LONG),
+        # The user's own answer replaces the one complained about, and needs consent too.
+        ({"correction": "Better.", "thumb": "down", "rating": 1, "regenerated": True}, None),
+        ({"correction": "Better.", "response": ""}, None),
+        ({"correction": "Better.", "user": "u-refused"}, Reason.NO_CONSENT),
+        # The first of several reasons counts.
+        ({"user": "u-erased", "thumb": "down"}, Reason.ERASURE_REQUESTED),
+    ],
+)
+def test_which_interactions_are_used(changes: Row, reason: Reason | None):
+    consent = {"u1": "granted", "u-erased": "erased", "u-refused": "refused"}
+    corpus = train([log(**changes)], consent=consent)
+    assert corpus.counts.dropped == ({reason: 1} if reason else {})
+
+
+def test_a_wrong_consent_state_is_an_error():
+    with pytest.raises(ValueError, match="'yes' is not a valid Consent"):
+        train([log()], consent={"u1": "yes"})
+
+
+def test_the_correction_of_the_user_is_what_is_learned():
+    (row,) = train([log(correction="The right answer.")]).rows
+    assert row["response"] == "The right answer."
+
+
+def test_a_reviewers_correction_replaces_the_interaction():
+    fixed = example("k1", kind="correction", event_id="e1", prompt=log()["prompt"])
+    corpus = train([log(), log("e2")], [fixed])
+    assert {row["row_id"] for row in corpus.rows} == {"log:e2", "correction:k1"}
+    assert corpus.counts.dropped == {Reason.SUPERSEDED_BY_CORRECTION: 1}
+
+
+@pytest.mark.parametrize(
+    ("user", "event_id", "reason"),
+    [
+        ("u1", "e1", None),
+        ("u-refused", "e1", Reason.NO_CONSENT),
+        ("u-erased", "e1", Reason.ERASURE_REQUESTED),
+        ("u1", "e-gone", Reason.NO_CONSENT),  # whose prompt it was is not known any more
+        ("u1", None, None),  # written by the reviewer, nobody's prompt
+    ],
+)
+def test_a_correction_needs_the_consent_of_the_user_it_quotes(
+    user: str, event_id: str | None, reason: Reason | None
+):
+    consent = {"u1": "granted", "u-refused": "refused", "u-erased": "erased"}
+    correction = example("k1", kind="correction", event_id=event_id)
+    corpus = train([log(user=user)], [correction], consent=consent)
+    used = [row["row_id"] for row in corpus.rows if row["kind"] == "correction"]
+    assert used == ([] if reason else ["correction:k1"])
+    assert corpus.counts.dropped.get(str(reason), 0) == (0 if reason is None else 1) + (
+        reason is not None and event_id == "e1"
+    )
+
+
+def test_the_row_format():
+    (row,) = train([log()]).rows
+    assert row == {
+        "row_id": "log:e1",
+        "kind": "log",
+        "domain": "finance",
+        "week": "2026-08-31",
+        "group": "user:u1",
+        "split": "train",
+        "messages": row["messages"],
+        "prompt": log()["prompt"],
+        "response": log()["response"],
+        "source_file": "logs.jsonl",
+        "source_line": 7,
+        "source_id": "e1",
+        "license": "",
+    }
+    assert json.loads(row["messages"]) == [
+        {"role": "user", "content": log()["prompt"]},
+        {"role": "assistant", "content": log()["response"]},
+    ]
+
+
+def test_copies_are_dropped_and_the_most_trusted_stays():
+    question, answer = words(1, 30), words(2, 30)
+    same = {"prompt": question, "response": answer}
+    logs = [
+        log("e1", **same),
+        log("e2", **same),
+        log("e3", prompt="Hello! " + question, response=answer),
+    ]
+    corpus = train(logs, [example("a1", **same)])
+    assert [row["row_id"] for row in corpus.rows] == ["annotation:a1"]
+    assert corpus.counts.dropped == {Reason.EXACT_DUPLICATE: 2, Reason.NEAR_DUPLICATE: 1}
+
+
+def test_the_older_of_two_interactions_stays():
+    same = {"prompt": words(1, 30), "response": words(2, 30)}
+    older = log("e9", ts="2026-08-31T09:00:00+00:00", **same)
+    assert [row["row_id"] for row in train([log("e1", **same), older]).rows] == ["log:e9"]
+
+
+def test_the_correction_of_the_older_interaction_stays():
+    same = {"kind": "correction", "prompt": words(1, 30), "response": words(2, 30)}
+    logs = [log("e1", ts="2026-09-01T00:00:00+00:00"), log("e2", ts="2026-08-01T00:00:00+00:00")]
+    examples = [example("k1", event_id="e1", **same), example("k2", event_id="e2", **same)]
+    assert [row["row_id"] for row in train(logs, examples).rows] == ["correction:k2"]
+
+
+def test_a_complaint_about_a_copy_does_not_cost_the_good_one():
+    same = {"prompt": words(1, 30), "response": words(2, 30)}
+    corpus = train([log("e1", thumb="down", **same), log("e2", **same)])
+    assert [row["row_id"] for row in corpus.rows] == ["log:e2"]
+
+
+def test_documents_become_passages_with_their_provenance():
+    text = "\n\n".join(words(i, 150) for i in range(3))
+    policy = Policy(held_out_share=0, validation_share=0, document_share=1)
+    corpus = train([log()], documents=[document(text=text)], policy=policy)
+    parts = [row for row in corpus.rows if row["kind"] == "document"]
+    assert [row["row_id"] for row in parts] == [f"document:d1:000{i}" for i in (1, 2, 3)]
+    assert [row["prompt"] for row in parts] == [
+        f'What does "Report d1" say? (part {i} of 3)' for i in (1, 2, 3)
+    ]
+    assert "\n\n".join(row["response"] for row in parts) == text
+    assert {(row["source_id"], row["source_line"], row["license"]) for row in parts} == {
+        ("d1", 5, "CC-BY-4.0")
+    }
+    assert (corpus.counts.rows_in, corpus.counts.documents_used) == (4, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"access": "restricted"}, Reason.RESTRICTED_DOCUMENT),
+        ({"access": "secret"}, Reason.RESTRICTED_DOCUMENT),  # an unknown level is not allowed
+        ({"text": ""}, Reason.EMPTY_TEXT),
+        ({"access": "public"}, None),
+    ],
+)
+def test_which_documents_are_used(changes: Row, reason: Reason | None):
+    corpus = train(documents=[document(**changes)])
+    assert corpus.counts.dropped == ({reason: 1} if reason else {})
+    assert corpus.counts.documents_in == 1
+
+
+def test_the_same_document_under_another_title_is_a_copy():
+    twice = [document(), document("d2", text=document()["text"])]
+    assert train(documents=twice).counts.dropped == {Reason.EXACT_DUPLICATE: 1}
+
+
+@pytest.mark.parametrize("share", [0, 0.25, 0.6])
+def test_documents_keep_to_their_share_of_the_characters(share: float):
+    logs = [log(f"e{i}") for i in range(40)]
+    documents = [document(f"d{i}") for i in range(60)]
+    policy = Policy(held_out_share=0, validation_share=0, document_share=share)
+    rows = train(logs, documents=documents, policy=policy).rows
+    chars = Counter[str]()
+    for row in rows:
+        chars[row["kind"]] += len(row["prompt"]) + len(row["response"])
+    taken = chars["document"] / chars.total()
+    one = 450 / chars.total()
+    assert share - one <= taken <= share
+    backwards = train(logs, documents=documents[::-1], policy=policy).rows
+    assert {r["row_id"] for r in backwards} == {r["row_id"] for r in rows}
+
+
+def test_a_domain_of_documents_alone_keeps_them_all():
+    corpus = train(documents=[document(f"d{i}") for i in range(60)], policy=Policy())
+    assert corpus.counts.rows_out == 60
+    assert corpus.counts.by_split["validation"] > 0
+
+
+def test_documents_beside_conversations_are_not_for_validation():
+    logs = [log(f"e{i}", user=f"u{i}") for i in range(80)]
+    consent = {f"u{i}": "granted" for i in range(80)}
+    policy = Policy(validation_share=0.4, document_share=0.5)
+    rows = train(
+        logs, documents=[document(f"d{i}") for i in range(30)], consent=consent, policy=policy
+    ).rows
+    assert {row["split"] for row in rows if row["kind"] == "document"} == {"train"}
+    assert {row["split"] for row in rows if row["kind"] == "log"} == {"train", "validation"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": case()["prompt"], "response": "Another answer."},
+        {"prompt": "Hello! " + case()["prompt"], "response": case()["response"]},
+    ],
+)
+def test_what_gives_an_evaluation_row_away_is_dropped(row: Row):
+    evaluation = compose_eval([case()], [], [], {}, ALL_TRAIN).rows
+    for logs, examples in (([log(**row), log("e2")], []), ([log("e2")], [example(**row)])):
+        corpus = train(logs, examples, eval_rows=evaluation)
+        assert [r["row_id"] for r in corpus.rows] == ["log:e2"]
+        assert corpus.counts.dropped == {Reason.CONTAMINATED: 1}
+
+
+def test_a_document_with_an_evaluation_answer_loses_that_passage_only():
+    answer = words("answer", 60)
+    evaluation = compose_eval([case(response=answer)], [], [], {}, ALL_TRAIN).rows
+    text = f"{words(1, 180)}\n\n{answer} {words(2, 120)}\n\n{words(3, 180)}"
+    corpus = train(documents=[document(text=text)], eval_rows=evaluation)
+    assert corpus.counts.dropped == {Reason.CONTAMINATED: 1}
+    assert not any(answer in row["response"] for row in corpus.rows)
+
+
+def busy_domain() -> tuple[list[Row], list[Row], list[Row], dict[str, str], list[Row]]:
+    """A domain with everything in it: copies, shared conversations, contamination, feedback."""
+    pick = random.Random(5)
+    logs = [
+        log(
+            f"e{i}",
+            user=f"u{pick.randrange(60)}",
+            conversation=f"c{pick.randrange(200)}",
+            ts=f"2026-09-{1 + i % 28:02d}T00:00:00+00:00",
+            thumb=pick.choice([None, None, "up", "down"]),
+            rating=pick.choice([None, None, 1, 5]),
+            regenerated=pick.random() < 0.1,
+        )
+        for i in range(400)
+    ]
+    for i in range(0, 400, 9):
+        logs[i]["prompt"] = "Please. " + logs[i // 2]["prompt"]
+        logs[i]["response"] = logs[i // 2]["response"]
+    for i in range(0, 400, 11):
+        logs[i]["prompt"] = "Yes"  # the same short prompt from everybody
+    examples = [example(f"a{i}") for i in range(80)]
+    examples += [example(f"k{i}", kind="correction", event_id=f"e{i * 7}") for i in range(40)]
+    documents = [document(f"d{i}", text=words(i % 17, 500)) for i in range(20)]
+    consent = {f"u{i}": pick.choice(["granted"] * 8 + ["refused", "erased"]) for i in range(60)}
+    cases = [case(f"v{i}") for i in range(20)]
+    for i in range(10):
+        logs[i * 13 + 1]["prompt"] = cases[i]["prompt"]
+    return logs, examples, documents, consent, cases
+
+
+POLICY = Policy(held_out_share=0.15, validation_share=0.15)
+
+
+@pytest.fixture(scope="module")
+def composed() -> tuple[Any, Corpus]:
+    logs, examples, documents, consent, cases = busy_domain()
+    evaluation = compose_eval(cases, examples, logs, consent, POLICY)
+    return evaluation, train(logs, examples, documents, consent, evaluation.rows, POLICY)
+
+
+def test_all_three_sides_are_there(composed: tuple[Any, Corpus]):
+    evaluation, corpus = composed
+    assert evaluation.counts.by_split["held_out"] > 20
+    assert min(corpus.counts.by_split.values()) > 20
+
+
+def test_evaluation_counts_add_up(composed: tuple[Any, Corpus]):
+    counts = composed[0].counts
+    assert counts.rows_in == 400 + 120 + 20
+    assert counts.rows_in == counts.rows_out + sum(counts.dropped.values())
+
+
+def test_training_and_evaluation_share_nothing(composed: tuple[Any, Corpus]):
+    evaluation, corpus = composed
+    index = EvalIndex(EvalText(r["row_id"], r["prompt"], r["response"]) for r in evaluation.rows)
+    assert not [r["row_id"] for r in corpus.rows if index.overlap(r["prompt"], r["response"])]
+    held_out = {r["source_id"] for r in evaluation.rows if r["origin"] == "held_out"}
+    assert held_out
+    assert not held_out & {r["source_id"] for r in corpus.rows}
+
+
+def test_training_and_validation_share_nothing(composed: tuple[Any, Corpus]):
+    rows = composed[1].rows
+    validation = [r for r in rows if r["split"] == "validation"]
+    index = EvalIndex(EvalText(r["row_id"], r["prompt"], r["response"]) for r in validation)
+    trained = [r for r in rows if r["split"] == "train"]
+    assert not [r["row_id"] for r in trained if index.overlap(r["prompt"], r["response"])]
+    assert composed[1].counts.dropped[Reason.OVERLAPS_VALIDATION] > 0
+
+
+def test_nobody_is_on_two_sides(composed: tuple[Any, Corpus]):
+    evaluation, corpus = composed
+    events = {row["event_id"]: row for row in busy_domain()[0]}
+    examples = {row["example_id"]: row for row in busy_domain()[1]}
+    sides: dict[str, set[str]] = {}
+    for row in [*corpus.rows, *evaluation.rows]:
+        event = events.get(examples.get(row["source_id"], {}).get("event_id") or row["source_id"])
+        for owner in (event["user"], event["conversation"]) if event else ():
+            sides.setdefault(owner, set()).add(str(row.get("split", "held_out")))
+    assert len(sides) > 100
+    assert {name: them for name, them in sides.items() if len(them) > 1} == {}
+    assert corpus.counts.dropped[Reason.SPLIT_CONVERSATION] > 0
+
+
+def test_no_copies_are_left(composed: tuple[Any, Corpus]):
+    rows = [r for r in composed[1].rows if r["kind"] != "document"]
+    entries = [Entry(r["row_id"], r["prompt"], r["response"]) for r in rows]
+    assert {m.role for m in find_duplicates(entries)} == {Role.REPRESENTATIVE}
+
+
+def test_nobody_without_consent_is_in_the_corpus(composed: tuple[Any, Corpus]):
+    logs, _, _, consent, _ = busy_domain()
+    refused = {r["event_id"] for r in logs if consent[r["user"]] != "granted"}
+    rows = [*composed[1].rows, *composed[0].rows]
+    assert not refused & {r["source_id"] for r in rows}
+
+
+def test_the_order_of_the_input_does_not_matter(composed: tuple[Any, Corpus]):
+    logs, examples, documents, consent, cases = busy_domain()
+    for rows in (logs, examples, documents, cases):
+        random.Random(1).shuffle(rows)
+    evaluation = compose_eval(cases, examples, logs, consent, POLICY)
+    corpus = train(logs, examples, documents, consent, evaluation.rows, POLICY)
+
+    def by_id(rows: Any) -> list[Any]:
+        return sorted(rows, key=lambda row: row["row_id"])
+
+    assert by_id(corpus.rows) == by_id(composed[1].rows)
+    assert by_id(evaluation.rows) == by_id(composed[0].rows)
+
+
+def test_a_new_week_moves_no_row_to_another_side(composed: tuple[Any, Corpus]):
+    logs, examples, documents, consent, cases = busy_domain()
+    newer = [
+        log(f"n{i}", user=f"u{i % 60}", conversation=f"c{i}", ts="2026-10-01T00:00:00+00:00")
+        for i in range(150)
+    ]
+    evaluation = compose_eval(cases, examples, logs + newer, consent, POLICY)
+    corpus = train(logs + newer, examples, documents, consent, evaluation.rows, POLICY)
+    before = {r["row_id"]: r["split"] for r in composed[1].rows}
+    after = {r["row_id"]: r["split"] for r in corpus.rows}
+    assert all(after[row] == before[row] for row in before.keys() & after.keys())
+    once_held_out = {r["row_id"] for r in composed[0].rows if r["origin"] == "held_out"}
+    assert not once_held_out & after.keys()
+
+
+def test_own_cases_are_kept_but_for_exact_copies_and_blanks():
+    cases = [case("v1"), case("v2", **{k: case("v1")[k] for k in ("prompt", "response")})]
+    cases += [case("v3", prompt=case("v1")["prompt"] + " please"), case("v4", response=" ")]
+    evaluation = compose_eval(cases, [], [], {}, POLICY)
+    assert [row["row_id"] for row in evaluation.rows] == ["own:v1", "own:v3"]
+    assert evaluation.counts.dropped == {Reason.EMPTY_TEXT: 1, Reason.EXACT_DUPLICATE: 1}
+
+
+def test_a_held_out_row_that_repeats_an_own_case_is_dropped():
+    user = next(
+        u
+        for u in map(str, range(999))
+        if side(f"user:{u}", 0.15, 0.15, POLICY.salt) is Side.HELD_OUT
+    )
+    logs = [log("e1", user=user, prompt=case()["prompt"]), log("e2", user=user)]
+    evaluation = compose_eval([case()], [], logs, {user: "granted"}, POLICY)
+    assert [row["row_id"] for row in evaluation.rows] == ["own:v1", "log:e2"]
+    assert evaluation.rows[1] == {
+        "row_id": "log:e2",
+        "origin": "held_out",
+        "task": "log",
+        "prompt": logs[1]["prompt"],
+        "response": logs[1]["response"],
+        "messages": evaluation.rows[1]["messages"],
+        "source_id": "e2",
+    }
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"held_out_share": 0.6, "validation_share": 0.4}, "below 1 together"),
+        ({"document_share": 1.5}, "document_share must be 0 to 1, got 1.5"),
+    ],
+)
+def test_a_policy_that_cannot_be_met_is_refused(wrong: Row, message: str):
+    with pytest.raises(ValueError, match=message):
+        Policy(**wrong)
+
+
+def test_nothing_in_nothing_out():
+    corpus = train()
+    assert (corpus.rows, corpus.counts.rows_in, corpus.counts.dropped) == ([], 0, {})
