@@ -1,0 +1,36 @@
+"""Where a script computes and how precisely: chosen once, at its start.
+
+bf16 is taken only where the processor has instructions for it; emulated it is slower than fp32.
+"""
+
+from typing import Any
+
+
+def choose_device(wanted: str) -> str:
+    """Return "cuda" or "cpu". Raises ValueError when cuda is asked for and absent."""
+    import torch
+
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device: 'cuda' is asked for, but torch sees no GPU; use auto or cpu")
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted
+
+
+def choose_precision(wanted: str, device: str) -> Any:
+    """Return the torch dtype to compute in: torch.bfloat16 or torch.float32."""
+    import torch
+
+    if wanted == "auto":
+        if device == "cuda":
+            supported = torch.cuda.is_bf16_supported()
+        else:
+            supported = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        return torch.bfloat16 if supported else torch.float32
+    return {"bf16": torch.bfloat16, "fp32": torch.float32}[wanted]
+
+
+def autocast(device: str, dtype: Any) -> Any:
+    import torch
+
+    return torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32)
