@@ -1,0 +1,105 @@
+"""What people's reactions say about an answer: signals, preference pairs, and what to look at.
+
+Explicit signals are thumb, rating and a correction of the user's own; implicit ones are a second
+try and a click. Each becomes a score in [0, 1], 1 good; correcting their bias is not done here.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Row = Mapping[str, Any]
+
+RATING_RANGE = 4  # 1 to 5
+REVIEW_SCORE = 0.5  # answers scored below it, and not yet corrected, are for a person
+EDIT_SCORE = 0.25  # a user who rewrote the answer did not want it as it was
+RETRY_SCORE = 0.25
+CLICK_SCORE = 0.75
+
+
+def signals(events: Iterable[Row]) -> list[dict[str, Any]]:
+    """One row per event and signal: event_id, user, conversation, model_version, signal, score."""
+    rows = []
+    for event in events:
+        found: dict[str, float] = {}
+        if event["thumb"]:
+            found["thumb"] = 1.0 if event["thumb"] == "up" else 0.0
+        if event["rating"] is not None:
+            found["rating"] = (event["rating"] - 1) / RATING_RANGE
+        if event["correction"]:
+            found["correction"] = EDIT_SCORE
+        if event["regenerated"]:
+            found["regenerated"] = RETRY_SCORE
+        if event["clicked"]:
+            found["clicked"] = CLICK_SCORE
+        rows += [
+            {
+                "event_id": event["event_id"],
+                "week": event["week"],
+                "user": event["user"],
+                "conversation": event["conversation"],
+                "model_version": event["model_version"],
+                "signal": signal,
+                "explicit": signal in {"thumb", "rating", "correction"},
+                "score": score,
+            }
+            for signal, score in found.items()
+        ]
+    return rows
+
+
+def preference_pairs(events: Iterable[Row], allowed_users: set[str]) -> list[dict[str, Any]]:
+    """Chosen and rejected answers to one prompt: a user's correction, or what a retry gave.
+
+    Only of users who consented. A retry counts when the same prompt comes again in the
+    conversation, the first answer was asked to be regenerated and the second was not.
+    """
+    pairs = []
+    tried: dict[tuple[str, str], Row] = {}
+    for event in sorted(events, key=lambda e: (e["ts"], e["event_id"])):
+        if event["user"] not in allowed_users:
+            continue
+        if event["correction"]:
+            pairs.append(_pair(event, event["correction"], event["response"], "correction"))
+        place = (event["conversation"], event["prompt"])
+        first = tried.pop(place, None)
+        if first and not event["regenerated"] and event["response"] != first["response"]:
+            pairs.append(_pair(event, event["response"], first["response"], "retry"))
+        if event["regenerated"]:
+            tried[place] = event
+    return [pair for pair in pairs if pair["chosen"] and pair["rejected"]]
+
+
+def review_queue(events: Iterable[Row], scored: Iterable[Row]) -> list[dict[str, Any]]:
+    """Answers with a mean score below REVIEW_SCORE and no correction yet, worst first."""
+    scores: dict[str, list[float]] = {}
+    for row in scored:
+        scores.setdefault(row["event_id"], []).append(row["score"])
+    rows = []
+    for event in events:
+        found = scores.get(event["event_id"])
+        if found and not event["correction"] and sum(found) / len(found) < REVIEW_SCORE:
+            rows.append(
+                {
+                    "event_id": event["event_id"],
+                    "week": event["week"],
+                    "prompt": event["prompt"],
+                    "response": event["response"],
+                    "model_version": event["model_version"],
+                    "score": sum(found) / len(found),
+                    "signals": len(found),
+                }
+            )
+    return sorted(rows, key=lambda row: (row["score"], -row["signals"], row["event_id"]))
+
+
+def _pair(event: Row, chosen: str, rejected: str, origin: str) -> dict[str, Any]:
+    return {
+        "pair_id": f"{origin}:{event['event_id']}",
+        "week": event["week"],
+        "prompt": event["prompt"],
+        "chosen": chosen,
+        "rejected": rejected,
+        "origin": origin,
+        "event_id": event["event_id"],
+        "user": event["user"],
+    }
