@@ -1,0 +1,228 @@
+"""The frozen base model, and one LoRA adapter per domain trained on it."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from ft_assets.adapters.base_model import BaseSpec
+from ft_assets.adapters.loss_curve import loss_curve
+from ft_assets.adapters.recipe import load_recipe
+from ft_assets.partitions import domains
+from ft_assets.publishing import (
+    Refs,
+    facts_of,
+    markdown_table,
+    materialized,
+    newest,
+    one,
+    open_draft,
+    picture,
+)
+from ft_assets.settings import platform
+from ft_resources.adapter_format import adapter_name
+from ft_resources.lakefs.client import LakeFS
+from ft_resources.lakefs.ref import Ref
+from ft_resources.mlflow import MlflowTracking
+from ft_resources.trainer import LocalTrainer
+
+TRAINER_POOL = "trainer"
+BASE_PREFIX = "base_model/"
+
+
+@dg.asset(
+    group_name="adapters",
+    kinds={"lakefs", "pytorch"},
+    code_version="1",
+    pool=TRAINER_POOL,
+)
+def base_model(
+    context: dg.AssetExecutionContext, lakefs: LakeFS, trainer: LocalTrainer
+) -> dg.MaterializeResult:
+    """The model that all adapters share: a local path, a hub id, or the tiny one made here."""
+    settings = platform()
+    with trainer.workspace() as work:
+        out = work / "base.json"
+        job = {
+            **asdict(base_spec()),
+            "cache": settings.path(settings.base_model.cache),
+            "out": str(out),
+        }
+        trainer.run(context, "ft_assets.adapters.base_model", job, work)
+        made = json.loads(out.read_text("utf-8"))
+    folder = Path(made["folder"])
+    record = {"kind": settings.base_model.kind, **made}
+    files = {"base.json": json.dumps(record, indent=1, sort_keys=True).encode()}
+    if settings.base_model.kind == "embedded":
+        # Small enough to travel; other kinds stay where they are.
+        files |= {f"model/{f.name}": f.read_bytes() for f in folder.iterdir() if f.is_file()}
+    draft = open_draft(context, lakefs, lakefs.repository, {})
+    draft.write(BASE_PREFIX, files)
+    draft.commit(f"base_model: {settings.base_model.kind} {made['digest'][:12]}")
+    ref = draft.merge()[BASE_PREFIX]
+    facts = {
+        "base_digest": made["digest"],
+        "kind": settings.base_model.kind,
+        "folder": dg.MetadataValue.path(str(folder)),
+        "files": markdown_table(["file", "bytes"], [[n, len(b)] for n, b in sorted(files.items())]),
+    }
+    return materialized(context, lakefs, {None: ref}, {None: facts})
+
+
+class AdapterConfig(dg.Config):
+    """Launch-time choice; empty means what platform.yaml says."""
+
+    recipe: str = ""
+    seed: int | None = None
+
+
+@dg.asset(
+    partitions_def=domains,
+    group_name="adapters",
+    kinds={"lakefs", "pytorch", "mlflow"},
+    code_version="1",
+    pool=TRAINER_POOL,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def lora_adapter(
+    context: dg.AssetExecutionContext,
+    config: AdapterConfig,
+    training_corpus: Refs,
+    base_model: Ref,
+    lakefs: LakeFS,
+    trainer: LocalTrainer,
+    mlflow: MlflowTracking,
+) -> dg.MaterializeResult:
+    """LoRA weights per domain, trained over the frozen base; all asked domains in one process."""
+    settings = platform()
+    recipe = load_recipe(config.recipe or settings.adapters.recipe)
+    seed = settings.adapters.seed if config.seed is None else config.seed
+    base = lakefs.read_json(base_model, "base.json")
+    refs: dict[str | None, Ref] = {}
+    facts: dict[str | None, dict[str, Any]] = {}
+    with trainer.workspace() as work:
+        jobs: list[dict[str, Any]] = []
+        for domain in context.partition_keys:
+            ref = one(training_corpus, "training_corpus", domain)
+            corpus = work / f"{domain}.parquet"
+            corpus.write_bytes(lakefs.read(ref, "rows.parquet"))
+            jobs.append(
+                {
+                    "domain": domain,
+                    "corpus": str(corpus),
+                    "out": str(work / "adapters" / domain),
+                    "seed": seed,
+                }
+            )
+        job = {
+            "base": base["folder"],
+            "base_digest": base["digest"],
+            "recipe": recipe.to_dict(),
+            "threads": settings.adapters.threads,
+            "replay_text": base["general_text"],
+            "jobs": jobs,
+        }
+        trainer.run(context, "ft_assets.adapters.train", job, work)
+
+        draft = open_draft(
+            context, lakefs, lakefs.repository, {**training_corpus, "base": base_model}
+        )
+        trained = {}
+        for job in jobs:
+            domain, out = job["domain"], Path(job["out"])
+            record = json.loads((out / "training.json").read_text("utf-8"))
+            trained[domain] = record
+            lineage = {
+                "corpus": training_corpus[domain].to_dict(),
+                "weeks": _corpus_weeks(context, domain, training_corpus[domain]),
+                "base_model": base_model.to_dict(),
+                "base_digest": base["digest"],
+                "recipe": recipe.to_dict(),
+                "seed": seed,
+                "adapter": adapter_name(domain, record["digest"]),
+                "digest": record["digest"],
+                "training": {k: v for k, v in record.items() if k not in MEASURED},
+            }
+            draft.write(
+                _prefix(domain),
+                {
+                    **{name: (out / name).read_bytes() for name in ADAPTER_FILES},
+                    "lineage.json": json.dumps(lineage, indent=1, sort_keys=True).encode(),
+                },
+            )
+        draft.commit(f"lora_adapter: {', '.join(trained)} with recipe {recipe.name}"[:200])
+        merged = draft.merge()
+        for domain, record in trained.items():
+            refs[domain] = merged[_prefix(domain)]
+            name = adapter_name(domain, record["digest"])
+            run_id, page = mlflow.log_adapter(
+                name,
+                tags={
+                    "domain": domain,
+                    "adapter": name,
+                    "dagster/run_id": context.run.run_id,
+                    "lakefs/corpus": training_corpus[domain].uri,
+                    "lakefs/adapter": refs[domain].uri,
+                    "base_digest": base["digest"],
+                },
+                params={**recipe.to_dict(), "seed": seed, "threads": settings.adapters.threads},
+                series={
+                    "train_loss": record["train_loss"],
+                    "validation_loss": record["validation_loss"],
+                },
+                metrics={"tokens": record["tokens"], "seconds": record["seconds"]},
+                folder=work / "adapters" / domain,
+            )
+            facts[domain] = {
+                "adapter": name,
+                "digest": record["digest"],
+                "base_digest": base["digest"],
+                "corpus_uri": training_corpus[domain].uri,
+                "recipe": recipe.name,
+                "steps": record["steps"],
+                "stopped_early": record["stopped_early"],
+                "tokens": record["tokens"],
+                "seconds": record["seconds"],
+                "loss": markdown_table(
+                    ["step", "validation loss"],
+                    [[s, f"{v:.3f}"] for s, v in record["validation_loss"]],
+                ),
+                "loss_curve": picture(
+                    loss_curve(record["train_loss"], record["validation_loss"]), "loss over steps"
+                ),
+                "mlflow_run_id": run_id,
+                "mlflow_run": dg.MetadataValue.url(page),
+            }
+    return materialized(context, lakefs, refs, facts)
+
+
+ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json")
+MEASURED = ("seconds", "cpu_seconds", "tokens_per_second", "peak_memory_mib")  # differ run by run
+
+
+def base_spec() -> BaseSpec:
+    settings = platform()
+    chosen = settings.base_model
+    return BaseSpec(
+        kind=chosen.kind,
+        path=settings.path(chosen.path) if chosen.path else None,
+        id=chosen.id,
+        revision=chosen.revision,
+        text=tuple(settings.path(text) for text in chosen.text),
+        steps=chosen.steps,
+        seed=chosen.seed,
+        threads=settings.adapters.threads,
+    )
+
+
+def _prefix(domain: str) -> str:
+    return f"lora_adapter/domain={domain}/"
+
+
+def _corpus_weeks(context: dg.AssetExecutionContext, domain: str, corpus: Ref) -> list[str]:
+    facts = facts_of(newest(context.instance, dg.AssetKey("training_corpus"), domain))
+    if facts.get("ref") != corpus.to_dict():
+        raise dg.Failure(f"training_corpus[{domain}] changed while it was read; run it again")
+    return list(facts["weeks"])

@@ -1,0 +1,188 @@
+"""The `ft` command. Each command imports what it needs, so that `ft --help` is fast."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Continuous fine-tuning of private LLMs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # locals could hold personal data or keys
+)
+lakefs_app = typer.Typer(help="The embedded lakeFS server.", no_args_is_help=True)
+gateway_app = typer.Typer(help="The serving gateway.", no_args_is_help=True)
+app.add_typer(lakefs_app, name="lakefs")
+app.add_typer(gateway_app, name="gateway")
+
+PlatformFile = Annotated[
+    Path, typer.Option("--platform", envvar="FT_PLATFORM", help="The platform file.")
+]
+
+
+def fail(message: str) -> typer.Exit:
+    typer.echo(f"ft: {message}", err=True)
+    return typer.Exit(1)
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None, typer.Option(help="A folder with one feed per domain; default: a sample feed.")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where the demo lives; emptied first.")] = Path(
+        ".ft/demo"
+    ),
+) -> None:
+    """Run the whole loop once: feeds to deployed adapters, drift, retraining, a refusal."""
+    from ft_assets.demo.run import DemoError, run_demo
+    from ft_assets.stack import StackError
+
+    _stop_on_sigterm()
+    try:
+        run_demo(folder, data)
+    except (DemoError, StackError) as error:
+        raise fail(str(error)) from None
+
+
+@app.command()
+def up(
+    platform: PlatformFile = Path("platform.yaml"),
+    mlflow: Annotated[bool, typer.Option(help="Also start the MLflow pages.")] = True,
+) -> None:
+    """Start every embedded service and keep it running; Ctrl-C or SIGTERM stops them."""
+    from ft_assets.settings import PlatformError, load_platform
+    from ft_assets.stack import Stack, StackError
+    from ft_resources.secrets import secrets_file
+
+    _stop_on_sigterm()
+    try:
+        settings = load_platform(platform)
+        stack = Stack(platform, settings, mlflow=mlflow)
+        typer.echo(f"platform file {platform.resolve()}, state {stack.state}")
+        stack.start(typer.echo)
+    except (StackError, PlatformError, FileNotFoundError) as error:
+        raise fail(str(error)) from None
+    typer.echo("\nEverything runs. Put a domain's files into the landing folder, or look around:")
+    services = settings.services
+    for name, address in {
+        "lineage, runs, backfills": services.dagster.url,
+        "models and metrics": services.mlflow.url if mlflow else "off (--no-mlflow)",
+        "gateway (OpenAI API)": f"{services.gateway.url}/v1",
+        "versioned data (lakeFS API)": services.lakefs.url,
+        "landing folder": settings.landing_folder,
+        "keys": str(secrets_file(stack.state)),
+        "logs": str(stack.logs),
+    }.items():
+        typer.echo(f"  {name:28} {address}")
+    try:
+        while True:
+            time.sleep(1)
+            stack.raise_if_dead()
+    except StackError as error:
+        raise fail(str(error)) from None
+    except KeyboardInterrupt:
+        typer.echo("stopping")
+    finally:
+        stack.stop()
+
+
+@app.command()
+def status(platform: PlatformFile = Path("platform.yaml")) -> None:
+    """What is deployed, and what is stale and why."""
+    from ft_assets.settings import PLATFORM_ENV, PlatformError, load_platform
+
+    try:
+        settings = load_platform(platform)
+    except (PlatformError, FileNotFoundError) as error:
+        raise fail(str(error)) from None
+    os.environ[PLATFORM_ENV] = str(platform.resolve())
+    from ft_assets.status import print_status
+
+    print_status(settings)
+
+
+@app.command()
+def anonymize() -> None:
+    """Mask identifiers in JSON lines with `text`: standard input to standard output, with spans."""
+    from ft_assets.corpus.anonymize_stream import anonymize_lines
+
+    counts = anonymize_lines(sys.stdin.buffer, sys.stdout.buffer)
+    if counts.failed:
+        raise fail(f"{counts.failed} of {counts.lines} lines were not JSON objects with a text")
+
+
+@lakefs_app.command("serve")
+def lakefs_serve(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    root: Annotated[Path, typer.Option(help="Folder of the repositories.")] = Path(".ft/lakefs"),
+    host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
+) -> None:
+    """Serve the lakeFS API on local disk."""
+    from ft_resources import secrets
+    from ft_resources.lakefs.server.serve import serve
+
+    values = secrets.load_or_generate(root.resolve().parent, os.environ)
+    typer.echo(f"lakeFS API on http://{host}:{port}/api/v1, repositories below {root.resolve()}")
+    typer.echo(f"keys: environment or {secrets.secrets_file(root.resolve().parent)}")
+    try:
+        serve(
+            root,
+            host,
+            port,
+            values[secrets.LAKEFS_ACCESS_KEY_ID],
+            values[secrets.LAKEFS_SECRET_ACCESS_KEY],
+        )
+    except (OSError, ValueError) as error:
+        raise fail(str(error)) from None
+
+
+@gateway_app.command("serve")
+def gateway_serve(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8300,
+    platform: PlatformFile = Path("platform.yaml"),
+    host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
+) -> None:
+    """Serve the deployed adapters through an OpenAI-compatible API."""
+    from ft_assets.settings import PlatformError, load_platform
+    from ft_resources import secrets
+    from ft_resources.gateway.serve import serve
+
+    try:
+        settings = load_platform(platform)
+    except (PlatformError, FileNotFoundError) as error:
+        raise fail(str(error)) from None
+    state = settings.state_folder
+    values = secrets.load_or_generate(state, os.environ)
+    typer.echo(f"gateway on http://{host}:{port}/v1, landing zone {settings.landing_folder}")
+    typer.echo(f"keys: environment or {secrets.secrets_file(state)}")
+    try:
+        serve(
+            state / "gateway",
+            settings.landing_folder,
+            host,
+            port,
+            list(settings.domains),
+            values[secrets.GATEWAY_ADMIN_KEY],
+            values[secrets.SIGNING_KEY].encode(),
+            os.environ.get(secrets.GATEWAY_API_KEY),
+        )
+    except (OSError, ValueError) as error:
+        raise fail(str(error)) from None
+
+
+def _stop_on_sigterm() -> None:
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,74 @@
+"""Everything Dagster loads, in lineage order. workspace.yaml points here."""
+
+import warnings
+
+import dagster as dg
+
+# Pools and backfill policies are marked preview or beta in 1.13; the version is pinned.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+# Sensors ask for one domain a run, so it does not matter how a job of theirs would be split.
+warnings.filterwarnings("ignore", message=".*with varying BackfillPolicies")
+
+import ft_assets.adapters.assets as adapters
+import ft_assets.corpus.assets as corpus
+import ft_assets.deployment.assets as deployment
+import ft_assets.evaluation.assets as evaluation
+import ft_assets.feedback.assets as feedback
+import ft_assets.monitoring.assets as monitoring
+import ft_assets.raw.assets as raw
+from ft_assets.publishing import RefIOManager
+from ft_assets.settings import Platform, platform
+from ft_resources import secrets
+from ft_resources.gateway_access import GatewayAccess
+from ft_resources.lakefs.client import LakeFS
+from ft_resources.mlflow import MlflowTracking, ModelRegistry
+from ft_resources.pseudonyms import Pseudonyms
+from ft_resources.trainer import LocalTrainer
+from ft_sensors.drift import retrain_on_drift
+from ft_sensors.landing import take_up_new_weeks
+from ft_sensors.reports import report_new_weeks
+
+STAGES = (raw, corpus, feedback, adapters, evaluation, deployment, monitoring)
+
+
+def resources(settings: Platform) -> dict[str, object]:
+    """What the assets lean on. Secrets come from the environment when a run needs them."""
+    services, versioning = settings.services, settings.versioning
+    tracking = settings.path(settings.mlflow.tracking_uri)
+    return {
+        "io_manager": RefIOManager(),
+        "lakefs": LakeFS(
+            endpoint=services.lakefs.url,
+            access_key_id=dg.EnvVar(secrets.LAKEFS_ACCESS_KEY_ID),
+            secret_access_key=dg.EnvVar(secrets.LAKEFS_SECRET_ACCESS_KEY),
+            repository=versioning.repository,
+            raw_repository=versioning.raw_repository,
+            storage_namespace=versioning.storage_namespace,
+        ),
+        "pseudonyms": Pseudonyms(key=dg.EnvVar(secrets.PSEUDONYM_KEY)),
+        "trainer": LocalTrainer(
+            work_folder=str(settings.state_folder / "work"), threads=settings.adapters.threads
+        ),
+        "mlflow": MlflowTracking(
+            tracking_uri=tracking,
+            artifacts=settings.path(settings.mlflow.artifacts),
+            experiment=settings.mlflow.experiment,
+            pages=services.mlflow.url,
+        ),
+        "registry": ModelRegistry(tracking_uri=tracking),
+        "gateway": GatewayAccess(
+            url=services.gateway.url,
+            admin_key=dg.EnvVar(secrets.GATEWAY_ADMIN_KEY),
+            signing_key=dg.EnvVar(secrets.SIGNING_KEY),
+        ),
+    }
+
+
+defs = dg.Definitions(
+    assets=[asset for stage in STAGES for asset in dg.load_assets_from_modules([stage])],
+    sensors=[take_up_new_weeks, report_new_weeks, retrain_on_drift],
+    resources=resources(platform()),
+    # A process per step would cost 2 to 7 s each (docs/decisions/0004-execution.md).
+    executor=dg.in_process_executor,
+)

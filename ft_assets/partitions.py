@@ -1,0 +1,22 @@
+"""Partitions: one per domain of platform.yaml, and domain x week for what arrives over time.
+
+Weeks are dynamic: a week exists once rows of it were seen, by the Monday (UTC) it begins on.
+"""
+
+import dagster as dg
+
+from ft_assets.settings import platform
+
+WEEKS = "week"
+
+domains = dg.StaticPartitionsDefinition(list(platform().domains))
+weeks = dg.DynamicPartitionsDefinition(name=WEEKS)
+domain_weeks = dg.MultiPartitionsDefinition({"domain": domains, "week": weeks})
+
+all_weeks_of_the_domain = dg.MultiToSingleDimensionPartitionMapping("domain")
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """(domain, week) of a domain x week key."""
+    domain, _, week = key.partition("|")
+    return domain, week

@@ -1,0 +1,125 @@
+"""The raw zone: what was delivered, typed. The only assets that hold personal data."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from ft_assets.partitions import domain_weeks, domains, split_key
+from ft_assets.publishing import (
+    count_metadata,
+    markdown_table,
+    materialized,
+    open_draft,
+)
+from ft_assets.raw import schema
+from ft_assets.raw.intake import Intake, take_up
+from ft_assets.raw.quarantine import to_lines
+from ft_assets.raw.sources import list_files
+from ft_assets.settings import platform
+from ft_resources.lakefs.client import LakeFS, to_json_lines
+from ft_resources.lakefs.ref import Ref
+
+
+@dg.asset(
+    partitions_def=domain_weeks,
+    group_name="raw",
+    kinds={"lakefs", "python"},
+    code_version="1",
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def raw_logs(context: dg.AssetExecutionContext, lakefs: LakeFS) -> Iterator[dg.MaterializeResult]:
+    """Interaction events of one domain and week as delivered; what does not fit is quarantined."""
+    wanted: dict[str, list[str]] = {}
+    for key in context.partition_keys:
+        domain, week = split_key(key)
+        wanted.setdefault(domain, []).append(week)
+    taken = {
+        f"{domain}|{week}": intake
+        for domain, weeks in wanted.items()
+        for week, intake in _intake_by_week(domain, weeks).items()
+    }
+    yield _publish(
+        context, lakefs, taken, lambda key: "raw_logs/domain={}/week={}/".format(*split_key(key))
+    )
+
+
+def _intake_by_week(domain: str, weeks: list[str]) -> dict[str, Intake]:
+    intake = _take_up(domain, "logs", schema.Interaction, set(weeks))
+    return intake.by_week(weeks)
+
+
+def _raw_asset(kind: str, model: type[schema.Row], description: str) -> dg.AssetsDefinition:
+    """One asset per source that is taken up whole; they are of equal shape."""
+
+    @dg.asset(
+        name=f"raw_{kind}",
+        partitions_def=domains,
+        group_name="raw",
+        kinds={"lakefs", "python"},
+        code_version="1",
+        description=description,
+    )
+    def _asset(context: dg.AssetExecutionContext, lakefs: LakeFS) -> Iterator[dg.MaterializeResult]:
+        domain = context.partition_key
+        taken = {domain: _take_up(domain, kind, model, None)}
+        yield _publish(context, lakefs, taken, lambda key: f"raw_{kind}/domain={key}/")
+
+    return _asset
+
+
+raw_documents = _raw_asset("documents", schema.Document, "Internal documents of a domain.")
+raw_annotations = _raw_asset(
+    "annotations", schema.Annotation, "Prompts and gold answers that annotators wrote."
+)
+raw_corrections = _raw_asset(
+    "corrections", schema.Correction, "Answers that reviewers corrected, approved or not."
+)
+raw_users = _raw_asset("users", schema.User, "Who may be trained on: consent and erasure requests.")
+
+
+def _take_up(domain: str, kind: str, model: type[schema.Row], weeks: set[str] | None) -> Intake:
+    settings = platform()
+    return take_up(
+        list_files(settings.sources(domain, kind)),
+        model,
+        domain=domain,
+        now=datetime.now(UTC),
+        weeks=weeks,
+        unknown_fields=settings.intake.unknown_fields,
+        max_line_bytes=settings.intake.max_line_mib * 2**20,
+    )
+
+
+def _publish(
+    context: dg.AssetExecutionContext,
+    lakefs: LakeFS,
+    taken: Mapping[str, Intake],
+    prefix: Callable[[str], str],
+) -> dg.MaterializeResult:
+    draft = open_draft(context, lakefs, lakefs.raw_repository, {})
+    for key, intake in taken.items():
+        draft.write(
+            prefix(key),
+            {
+                "rows.jsonl.gz": to_json_lines(intake.rows),
+                "quarantine.jsonl.gz": to_lines(intake.quarantined),
+            },
+        )
+    draft.commit(f"{context.asset_key.to_user_string()}: take up {', '.join(taken)}"[:200])
+    merged = draft.merge()
+    refs: dict[str | None, Ref] = {key: merged[prefix(key)] for key in taken}
+    metadata: dict[str | None, dict[str, Any]] = {
+        key: {
+            **count_metadata(
+                intake.rows_in, len(intake.rows), len(intake.quarantined), intake.dropped
+            ),
+            "quarantine_reasons": markdown_table(
+                ["reason", "rows"], sorted(intake.reasons().items())
+            ),
+            "files": markdown_table(["file", "rows"], sorted(intake.files().items())),
+        }
+        for key, intake in taken.items()
+    }
+    return materialized(context, lakefs, refs, metadata)

@@ -1,0 +1,276 @@
+"""platform.yaml, typed: the domains, where their sources lie, and every policy a user may set.
+
+One default each, written here. A key that is not here, or a value that does not fit, is an error
+that names the key, the value and what is allowed. Secrets are not settings: see
+ft_resources/secrets.py.
+"""
+
+import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+PLATFORM_ENV = "FT_PLATFORM"
+DOMAIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Sources(Section):
+    """Folders, globs or fsspec URLs of one domain; {landing} and {domain} are filled in."""
+
+    logs: list[str] = ["{landing}/{domain}/logs*.jsonl*", "{landing}/{domain}/logs/*.jsonl*"]
+    documents: list[str] = [
+        "{landing}/{domain}/documents*.jsonl*",
+        "{landing}/{domain}/documents/*.jsonl*",
+    ]
+    annotations: list[str] = [
+        "{landing}/{domain}/annotations*.jsonl*",
+        "{landing}/{domain}/annotations/*.jsonl*",
+    ]
+    corrections: list[str] = [
+        "{landing}/{domain}/corrections*.jsonl*",
+        "{landing}/{domain}/corrections/*.jsonl*",
+    ]
+    users: list[str] = ["{landing}/{domain}/users*.jsonl*", "{landing}/{domain}/users/*.jsonl*"]
+    eval: list[str] = ["{landing}/{domain}/eval*.jsonl*", "{landing}/{domain}/eval/*.jsonl*"]
+
+
+class Domain(Section):
+    description: str = ""
+    sources: Sources = Sources()
+
+
+class Intake(Section):
+    unknown_fields: Literal["refuse", "ignore"] = "refuse"
+    max_line_mib: Annotated[int, Field(ge=1, le=1024)] = 16
+
+
+class CorpusPolicy(Section):
+    held_out_share: Share = 0.05
+    validation_share: Share = 0.05
+    document_share: Share = 0.25  # of the characters of the corpus
+    document_access: list[Literal["public", "internal", "restricted"]] = ["public", "internal"]
+    rating_floor: Annotated[int, Field(ge=1, le=5)] = 3  # lower ratings are not trained on
+    min_rows: Annotated[int, Field(ge=1)] = 20  # fewer rows than this is not a corpus
+
+
+class BaseModelSettings(Section):
+    kind: Literal["embedded", "path", "hub"] = "embedded"
+    path: str | None = None  # kind: path
+    id: str | None = None  # kind: hub
+    revision: str | None = None  # kind: hub
+    text: list[str] = []  # kind: embedded; text files to learn from, besides the project's own
+    steps: Annotated[int, Field(ge=1)] = 1200  # kind: embedded
+    seed: int = 0
+    cache: str = "{state}/base_models"  # kind: embedded; made once, then found by digest
+
+    @model_validator(mode="after")
+    def _needs_its_place(self) -> "BaseModelSettings":
+        if self.kind == "path" and not self.path:
+            raise ValueError("kind 'path' needs 'path': the folder of the model")
+        if self.kind == "hub" and not self.id:
+            raise ValueError("kind 'hub' needs 'id': the name of the model on the hub")
+        return self
+
+
+class AdapterSettings(Section):
+    recipe: str = "lora-tiny"
+    seed: int = 0
+    threads: Annotated[int, Field(ge=1)] = 2  # part of what the adapter's bytes depend on
+    timeout_minutes: Annotated[float, Field(gt=0)] = 120
+
+
+class EvaluationSettings(Section):
+    margin_nats: Annotated[float, Field(ge=0)] = 0.05  # docs/decisions/0005-gate.md
+    min_rows: Annotated[int, Field(ge=2)] = 30
+    max_rows: Annotated[int, Field(ge=2)] = 300
+    max_general_ratio: Annotated[float, Field(gt=1)] = 4.0  # general perplexity, adapter / base
+    generate_rows: Annotated[int, Field(ge=0)] = 16
+    max_new_tokens: Annotated[int, Field(ge=1)] = 48
+    resamples: Annotated[int, Field(ge=100)] = 2000
+    seed: int = 0
+
+
+class CanarySettings(Section):
+    share: Share = 0.1  # of the conversations of a domain while a canary runs
+    replay_rows: Annotated[int, Field(ge=1)] = 20
+    max_error_share: Share = 0.0
+    max_empty_share: Share = 0.2
+    max_latency_ratio: Annotated[float, Field(gt=0)] = 3.0  # p95, canary / champion
+    max_loss_gap_nats: Annotated[float, Field(ge=0)] = 0.1  # canary - champion on the replayed rows
+
+
+class DriftSettings(Section):
+    newest_weeks: Annotated[int, Field(ge=1)] = 3
+    score_limit: Share = 0.6  # domain classifier AUC; docs/decisions/0006-drift.md
+    min_rows: Annotated[int, Field(ge=10)] = 50
+    max_rows: Annotated[int, Field(ge=50)] = 2000
+    seed: int = 0
+
+
+class Service(Section):
+    url: str
+    embedded: bool = True  # `ft up` starts it; false: it runs elsewhere
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if not re.fullmatch(r"https?://[^/\s:]+(:\d+)?/?", url):
+            raise ValueError("must look like http://host:port")
+        return url.rstrip("/")
+
+    @property
+    def host(self) -> str:
+        return self.url.split("//", 1)[1].split(":")[0]
+
+    @property
+    def port(self) -> int:
+        tail = self.url.split("//", 1)[1].split(":")
+        return int(tail[1]) if len(tail) > 1 else (443 if self.url.startswith("https") else 80)
+
+
+class Services(Section):
+    lakefs: Service = Service(url="http://127.0.0.1:8000")
+    gateway: Service = Service(url="http://127.0.0.1:8300")
+    dagster: Service = Service(url="http://127.0.0.1:3000")
+    mlflow: Service = Service(url="http://127.0.0.1:5000")
+
+
+RepositoryName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{2,62}$")]  # lakeFS's own rule
+
+
+class Versioning(Section):
+    repository: RepositoryName = "ft-corpora"
+    raw_repository: RepositoryName = "ft-raw"  # the only place with personal data
+    storage_namespace: str = "local://{repository}"  # e.g. s3://bucket/{repository}
+
+
+class MlflowSettings(Section):
+    tracking_uri: str = "sqlite:///{state}/mlflow/mlflow.db"
+    artifacts: str = "{state}/mlflow/artifacts"
+    experiment: str = "continuous-fine-tuning"
+
+
+class Platform(Section):
+    state: str = ".ft"
+    landing: str = "{state}/landing"
+    domains: Annotated[dict[str, Domain], Field(min_length=1)]
+    intake: Intake = Intake()
+    corpus: CorpusPolicy = CorpusPolicy()
+    base_model: BaseModelSettings = BaseModelSettings()
+    adapters: AdapterSettings = AdapterSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    canary: CanarySettings = CanarySettings()
+    drift: DriftSettings = DriftSettings()
+    services: Services = Services()
+    versioning: Versioning = Versioning()
+    mlflow: MlflowSettings = MlflowSettings()
+    sensor_interval_seconds: Annotated[int, Field(ge=1)] = 30
+    root: Path = Field(default=Path("."), exclude=True)  # folder of the file, set by load_platform
+
+    @field_validator("domains", mode="before")
+    @classmethod
+    def _domain_names(cls, domains: object) -> object:
+        if isinstance(domains, dict):
+            for name in domains:
+                if not DOMAIN_NAME.fullmatch(str(name)):
+                    raise ValueError(
+                        f"domain {name!r}: use lower case letters, digits and _, first a letter"
+                    )
+            return {name: value or {} for name, value in domains.items()}
+        return domains
+
+    def path(self, value: str) -> str:
+        """A path or URL of the file with {state} filled in; a local path becomes absolute."""
+        filled = value.replace("{state}", self.state)
+        scheme, sep, rest = filled.partition("://")
+        if not sep:
+            return str((self.root / filled).resolve())
+        if scheme == "sqlite":
+            return (
+                f"sqlite:///{(self.root / rest.lstrip('/')).resolve()}"
+                if not rest.startswith("//")
+                else filled
+            )
+        return filled
+
+    @property
+    def state_folder(self) -> Path:
+        return (self.root / self.state).resolve()
+
+    @property
+    def landing_folder(self) -> str:
+        return self.path(self.landing)
+
+    def sources(self, domain: str, kind: str) -> list[str]:
+        """File patterns of one kind ("logs", "documents", ...) of one domain, absolute."""
+        patterns: list[str] = getattr(self.domains[domain].sources, kind)
+        return [
+            self.path(p.replace("{landing}", self.landing_folder).replace("{domain}", domain))
+            for p in patterns
+        ]
+
+
+class PlatformError(ValueError):
+    """platform.yaml does not say what it must."""
+
+
+def load_platform(file: Path) -> Platform:
+    """Read and check a platform file.
+
+    Raises FileNotFoundError when it is not there and PlatformError naming every wrong key.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"no platform file at {file}; set {PLATFORM_ENV} or run beside it")
+    try:
+        content = yaml.safe_load(file.read_text("utf-8"))
+    except yaml.YAMLError as error:
+        raise PlatformError(f"{file}: not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise PlatformError(f"{file}: expected keys and values, got {type(content).__name__}")
+    if "root" in content:
+        raise PlatformError(f"{file}: root: unknown key")
+    try:
+        return Platform.model_validate({**content, "root": file.resolve().parent})
+    except ValidationError as error:
+        raise PlatformError(f"{file}:\n" + "\n".join(_explain(error))) from None
+
+
+def _explain(error: ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"]) or "file"
+        if problem["type"] == "extra_forbidden":
+            lines.append(
+                f"  {key}: unknown key; allowed here: {', '.join(_allowed(problem['loc']))}"
+            )
+        else:
+            lines.append(f"  {key}: {problem['msg']}, got {problem['input']!r}")
+    return lines
+
+
+def _allowed(loc: tuple[int | str, ...]) -> list[str]:
+    section: type[BaseModel] = Platform
+    for part in loc[:-1]:
+        if section is Platform and part == "domains":
+            section = Domain
+        elif part in section.model_fields:
+            kind = section.model_fields[str(part)].annotation
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                section = kind
+    return sorted(set(section.model_fields) - {"root"})
+
+
+@cache
+def platform() -> Platform:
+    """The platform file of this process: $FT_PLATFORM, or ./platform.yaml."""
+    return load_platform(Path(os.environ.get(PLATFORM_ENV, "platform.yaml")))

@@ -1,0 +1,186 @@
+"""From landing files to a training corpus, through the real assets and lakeFS."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from ft_assets.corpus import expectations
+from ft_assets.raw.sample_feed import write_feed
+from tests.graph import World, make_world
+
+DOMAIN = "finance"
+WEEKS = ["2026-08-31", "2026-09-07", "2026-09-14"]
+
+
+@pytest.fixture(scope="module")
+def feed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("feed")
+    facts = write_feed(folder, domains=[DOMAIN], weeks=3, events_per_week=60)
+    return folder, facts[DOMAIN]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, lakefs_server, feed):
+    made = make_world(tmp_path_factory.mktemp("world"), lakefs_server)
+    made.land_feed(feed[0], DOMAIN)
+    made.take_up(DOMAIN, WEEKS)
+    made.make_corpus(DOMAIN)
+    return made
+
+
+COUNTED = ["raw_documents", "raw_annotations", "raw_corrections", "raw_users"]
+COUNTED += ["anonymized_documents", "anonymized_examples", "eval_set", "training_corpus"]
+
+
+@pytest.mark.parametrize(
+    ("asset", "partition"),
+    [(name, DOMAIN) for name in COUNTED]
+    + [(name, f"{DOMAIN}|{week}") for name in ("raw_logs", "anonymized_logs") for week in WEEKS],
+)
+def test_every_row_is_counted(world: World, asset, partition):
+    facts = world.facts(asset, partition)
+    assert facts["rows_in"] == facts["rows_out"] + facts["quarantined"] + sum(
+        facts["dropped"].values()
+    )
+
+
+def test_every_delivered_log_line_is_in_one_week(world: World, feed):
+    taken = [world.facts("raw_logs", f"{DOMAIN}|{week}") for week in WEEKS]
+    assert sum(facts["rows_in"] for facts in taken) == feed[1]["lines"]["logs"]
+    assert sum(facts["quarantined"] for facts in taken) == feed[1]["quarantined"]
+
+
+def test_quarantine_names_line_and_reason(world: World):
+    week = max(WEEKS, key=lambda w: world.facts("raw_logs", f"{DOMAIN}|{w}")["quarantined"])
+    rows = world.lakefs.read_rows(world.ref("raw_logs", f"{DOMAIN}|{week}"), "quarantine.jsonl.gz")
+    assert rows
+    for row in rows:
+        assert row["source_line"] >= 1
+        assert row["reason"]
+        assert row["source_file"].endswith("logs.jsonl")
+
+
+def test_stored_rows_are_those_counted(world: World):
+    table = world.lakefs.read_table(world.ref("training_corpus", DOMAIN))
+    facts = world.facts("training_corpus", DOMAIN)
+    assert len(table) == facts["rows_out"] == facts["dagster/row_count"]
+    assert set(table["split"]) == {"train", "validation"}
+    assert table["source_file"].notna().all()
+    assert [m["role"] for m in json.loads(table["messages"][0])] == ["user", "assistant"]
+
+
+def test_nobody_without_consent_is_trained_on(world: World):
+    users = world.lakefs.read_rows(world.ref("raw_users", DOMAIN))
+    logs = [
+        row
+        for week in WEEKS
+        for row in world.lakefs.read_rows(world.ref("raw_logs", f"{DOMAIN}|{week}"))
+    ]
+    silent = {u["user_id"] for u in users if not u["training_consent"] or u["erasure_requested_at"]}
+    theirs = {row["event_id"] for row in logs if row["user_id"] in silent}
+    assert theirs
+    for asset in ("training_corpus", "eval_set"):
+        table = world.lakefs.read_table(world.ref(asset, DOMAIN))
+        assert not theirs & set(table["source_id"])
+
+
+def test_no_planted_identifier_leaves_the_raw_zone(world: World, feed):
+    planted = {found["value"] for found in feed[1]["personal"] if len(found["value"]) > 6}
+    structured = {
+        value for value in planted if any(char.isdigit() for char in value) or "@" in value
+    }
+    assert len(structured) > 3
+    stored = b"".join(
+        world.lakefs.read_table(world.ref("anonymized_logs", f"{DOMAIN}|{week}"))
+        .to_json(force_ascii=False)
+        .replace("\\/", "/")
+        .encode()
+        for week in WEEKS
+    )
+    stored += (
+        world.lakefs.read_table(world.ref("training_corpus", DOMAIN))
+        .to_json(force_ascii=False)
+        .encode()
+    )
+    assert not [value for value in structured if value.encode() in stored]
+
+
+def test_the_event_log_holds_no_text_of_a_row(world: World, feed):
+    """Personal data must not get into metadata, check results or log lines."""
+    planted = {found["value"] for found in feed[1]["personal"]}
+    log = b""
+    for file in Path(world.instance.root_directory).rglob("*.db"):
+        with sqlite3.connect(file) as database:
+            log += "\n".join(database.iterdump()).encode()
+    assert b"training_corpus" in log
+    assert not [value for value in planted if len(value) > 6 and value.encode() in log]
+
+
+def test_one_commit_per_materialization_with_its_lineage(world: World):
+    ref = world.ref("training_corpus", DOMAIN)
+    commit = world.repository().commit(ref.commit).get_commit()
+    assert commit.metadata["asset"] == "training_corpus"
+    assert commit.metadata["partition"] == DOMAIN
+    inputs = json.loads(commit.metadata["inputs"])
+    assert inputs["eval_set"] == world.ref("eval_set", DOMAIN).uri
+
+
+def test_no_draft_is_left_after_a_merge(world: World):
+    for raw in (True, False):
+        assert [branch.id for branch in world.repository(raw).branches()] == ["main"]
+
+
+def test_the_data_version_is_the_content(world: World):
+    """Made again from the same input: the same version, and nothing new on main."""
+    before, version = world.head(), _version(world, "training_corpus")
+    world.make("training_corpus", partition=DOMAIN)
+    assert (world.head(), _version(world, "training_corpus")) == (before, version)
+
+
+def _version(world: World, asset: str) -> str:
+    event = world.event(asset, DOMAIN)
+    assert event is not None
+    return event.tags["dagster/data_version"]
+
+
+def test_training_and_evaluation_share_no_prompt(world: World):
+    corpus = world.lakefs.read_table(world.ref("training_corpus", DOMAIN))
+    evaluation = world.lakefs.read_table(world.ref("eval_set", DOMAIN))
+    assert not set(corpus["prompt"]) & set(evaluation["prompt"])
+
+
+@pytest.mark.parametrize("asset", ["anonymized_logs", "training_corpus"])
+def test_a_failed_expectation_merges_nothing(world: World, monkeypatch, asset):
+    """The suite asks for more rows than there are; the rest is as in production."""
+    suite = f"{asset}_suite"
+    real = getattr(expectations, suite)
+    monkeypatch.setattr(
+        f"ft_assets.corpus.assets.{suite}", lambda **options: real(min_rows=1_000_000)
+    )
+    partition = DOMAIN if asset == "training_corpus" else f"{DOMAIN}|{WEEKS[0]}"
+    downstream = "preference_pairs" if asset == "anonymized_logs" else "training_corpus"
+    head, event = world.head(), world.event(asset, partition)
+    selection = (asset, "feedback_signals") if asset == "anonymized_logs" else (asset,)
+    later = world.event("feedback_signals", partition)
+    result = world.make(*selection, partition=partition, fails=True)
+    assert world.head() == head
+    assert world.event(asset, partition) == event
+    assert world.event("feedback_signals", partition) == later
+    assert downstream
+    [check] = result.get_asset_check_evaluations()
+    assert not check.passed
+    [draft] = [b.id for b in world.repository().branches() if b.id != "main"]
+    assert draft.endswith(asset + "-" + partition.replace("|", "-"))
+    world.repository().branch(draft).delete()
+
+
+def test_a_late_event_changes_its_own_week_alone(world: World):
+    versions = {week: world.ref("raw_logs", f"{DOMAIN}|{week}").digest for week in WEEKS}
+    row = world.lakefs.read_rows(world.ref("raw_logs", f"{DOMAIN}|{WEEKS[0]}"))[0]
+    fields = {k: v for k, v in row.items() if k not in {"week", "source_file", "source_line"}}
+    world.land(DOMAIN, "logs-late.jsonl", [{**fields, "event_id": "late-1", "prompt": "late"}])
+    world.make("raw_logs", partition=DOMAIN, weeks=(WEEKS[0], WEEKS[-1]))
+    now = {week: world.ref("raw_logs", f"{DOMAIN}|{week}").digest for week in WEEKS}
+    assert {week for week in WEEKS if now[week] != versions[week]} == {WEEKS[0]}

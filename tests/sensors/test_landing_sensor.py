@@ -1,0 +1,95 @@
+import json
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ft_assets.partitions import WEEKS
+from ft_assets.settings import platform
+from ft_sensors.landing import INTAKE, stretches, take_up_new_weeks
+
+
+@pytest.fixture
+def landing():
+    folder = Path(platform().landing_folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def instance():
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+def land(landing, domain, name, *days):
+    file = landing / domain / name
+    file.parent.mkdir(exist_ok=True)
+    with file.open("a") as out:
+        for number, day in enumerate(days):
+            out.write(json.dumps({"event_id": f"{name}-{number}", "ts": f"{day}T08:00:00Z"}) + "\n")
+
+
+def tick(instance, cursor=None):
+    result = take_up_new_weeks(dg.build_sensor_context(instance=instance, cursor=cursor))
+    if isinstance(result, dg.SensorResult):
+        for request in result.dynamic_partitions_requests or []:
+            instance.add_dynamic_partitions(WEEKS, request.partition_keys)
+    return result
+
+
+def test_an_empty_landing_folder(landing, instance):
+    skipped = tick(instance)
+    assert isinstance(skipped, dg.SkipReason)
+    assert str(landing) in str(skipped.skip_message)
+
+
+def test_a_new_week_is_asked_for_once(landing, instance):
+    land(landing, "legal", "logs.jsonl", "2026-09-01", "2026-09-02")
+    first = tick(instance)
+    [request] = first.run_requests
+    assert request.partition_key == "legal|2026-08-31"
+    assert {key.to_user_string() for key in request.asset_selection} == set(INTAKE)
+    assert isinstance(tick(instance, first.cursor), dg.SkipReason)
+
+
+def test_appended_lines_touch_their_own_week_alone(landing, instance):
+    land(landing, "legal", "logs.jsonl", "2026-09-01", "2026-09-08")
+    first = tick(instance)
+    land(landing, "legal", "logs.jsonl", "2026-09-15")
+    [request] = tick(instance, first.cursor).run_requests
+    assert request.partition_key == "legal|2026-09-14"
+
+
+def test_weeks_side_by_side_are_one_run(landing, instance):
+    land(landing, "legal", "logs.jsonl", "2026-09-01", "2026-09-08", "2026-09-15")
+    [request] = tick(instance).run_requests
+    assert request.tags["dagster/asset_partition_range_start"] == "legal|2026-08-31"
+    assert request.tags["dagster/asset_partition_range_end"] == "legal|2026-09-14"
+
+
+def test_a_broken_clock_makes_no_week(landing, instance):
+    land(landing, "legal", "logs.jsonl", "1970-01-01", "2999-01-01")
+    assert isinstance(tick(instance), dg.SkipReason)
+
+
+def test_domains_are_told_apart(landing, instance):
+    land(landing, "legal", "logs.jsonl", "2026-09-01")
+    land(landing, "finance", "logs.jsonl", "2026-09-08")
+    requests = tick(instance).run_requests
+    assert {r.partition_key for r in requests} == {"legal|2026-08-31", "finance|2026-09-07"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ([], []),
+        (["a"], [("a", "a")]),
+        (["c", "a", "b"], [("a", "c")]),
+        (["a", "c"], [("a", "a"), ("c", "c")]),
+    ],
+)
+def test_stretches(wanted, expected):
+    assert stretches(["a", "b", "c"], wanted) == expected

@@ -1,0 +1,274 @@
+"""The platform as a user has it: real daemon, webserver, lakeFS and gateway processes.
+
+One stack for all tests here, in the order written; each goes on from where the one before ended.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import lakefs
+import psutil
+import pytest
+import requests
+import yaml
+from lakefs.client import Client
+
+from ft_assets.publishing import newest
+from ft_assets.raw.sample_feed import write_feed
+from ft_assets.settings import load_platform
+from ft_assets.stack import Stack, free_port
+from ft_resources import secrets
+from ft_resources.dagster_api import DagsterApi
+from ft_resources.gateway.client import GatewayClient
+
+pytestmark = [pytest.mark.stack, pytest.mark.filterwarnings("ignore")]
+
+DOMAINS = ["healthcare", "finance", "legal", "ecommerce"]
+BY_DOMAIN = [
+    *("raw_users", "raw_documents", "raw_annotations", "raw_corrections"),
+    *("anonymized_documents", "anonymized_examples", "eval_set", "training_corpus"),
+    *("lora_adapter", "eval_report", "canary_release", "deployed_model"),
+]
+RECIPE = (
+    "rank: 4\nalpha: 8\nlearning_rate: 0.01\nmax_steps: 20\nmax_epochs: 50\nrow_tokens: 128\n"
+    "batch_rows: 4\nreplay_share: 0.25\neval_every: 10\nvalidation_rows: 4\npatience: 2\n"
+)
+SECONDS = 300
+
+
+class Running:
+    def __init__(self, folder: Path) -> None:
+        self.feed = folder / "feed"
+        write_feed(self.feed, weeks=3, events_per_week=40)
+        (folder / "quick.yaml").write_text(RECIPE)
+        settings = {
+            "state": "state",
+            "landing": "landing",
+            "domains": {domain: {} for domain in DOMAINS},
+            "base_model": {"kind": "embedded", "steps": 30},
+            "adapters": {"recipe": str(folder / "quick.yaml"), "threads": 1},
+            "corpus": {"held_out_share": 0.1},
+            "evaluation": {"min_rows": 20, "max_rows": 40, "generate_rows": 2, "max_new_tokens": 4},
+            "canary": {"replay_rows": 3, "max_latency_ratio": 50, "max_empty_share": 1},
+            "services": {
+                name: {"url": f"http://127.0.0.1:{free_port()}"}
+                for name in ("lakefs", "gateway", "dagster", "mlflow")
+            },
+            "sensor_interval_seconds": 2,
+        }
+        self.file = folder / "platform.yaml"
+        self.file.write_text(yaml.safe_dump(settings))
+        self.platform = load_platform(self.file)
+        self.landing = Path(self.platform.landing_folder)
+        self.stack = Stack(self.file, self.platform, mlflow=False)
+        for domain in DOMAINS:
+            self.land(domain, self.feed)
+        self.stack.start(lambda text: None)
+        self.api = DagsterApi(self.platform.services.dagster.url)
+        self.api.wait_ready(SECONDS)
+        self.instance = dg.DagsterInstance.from_config(self.stack.environment["DAGSTER_HOME"])
+        keys = self.stack.secrets
+        self.gateway = GatewayClient(
+            self.platform.services.gateway.url,
+            keys[secrets.GATEWAY_ADMIN_KEY],
+            keys[secrets.SIGNING_KEY].encode(),
+        )
+
+    def land(self, domain: str, feed: Path) -> None:
+        target = self.landing / domain
+        target.mkdir(parents=True, exist_ok=True)
+        for file in (feed / domain).iterdir():
+            copy = target / f".{file.name}.part"
+            copy.write_bytes(file.read_bytes())
+            copy.rename(target / file.name)
+
+    def until(self, done, what: str, seconds: float = SECONDS):
+        deadline = time.monotonic() + seconds
+        while True:
+            self.stack.raise_if_dead()
+            if found := done():
+                return found
+            assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+            time.sleep(0.5)
+
+    def ended(self, run_id: str):
+        return self.until(lambda: (r := self.api.run(run_id)).ended and r, f"run {run_id}")
+
+    def facts(self, asset: str, partition: str | None = None) -> dict:
+        event = newest(self.instance, dg.AssetKey(asset), partition)
+        return {n: v.value for n, v in event.metadata.items()} if event else {}
+
+    def weeks(self, asset: str, domain: str) -> set[str]:
+        keys = self.instance.get_materialized_partitions(dg.AssetKey(asset))
+        return {key.split("|")[1] for key in keys if key.startswith(f"{domain}|")}
+
+    def branches(self) -> set[str]:
+        keys = self.stack.secrets
+        client = Client(
+            host=self.platform.services.lakefs.url,
+            username=keys[secrets.LAKEFS_ACCESS_KEY_ID],
+            password=keys[secrets.LAKEFS_SECRET_ACCESS_KEY],
+        )
+        repository = lakefs.Repository(self.platform.versioning.repository, client=client)
+        return {branch.id for branch in repository.branches()}
+
+    def head(self) -> str:
+        keys = self.stack.secrets
+        client = Client(
+            host=self.platform.services.lakefs.url,
+            username=keys[secrets.LAKEFS_ACCESS_KEY_ID],
+            password=keys[secrets.LAKEFS_SECRET_ACCESS_KEY],
+        )
+        repository = lakefs.Repository(self.platform.versioning.repository, client=client)
+        return repository.branch("main").get_commit().id
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    made = Running(tmp_path_factory.mktemp("stack"))
+    processes = {p.popen.pid for p in made.stack.processes if p.popen}
+    yield made
+    made.stack.stop()
+    assert not [pid for pid in processes if psutil.pid_exists(pid)]
+
+
+def test_landed_weeks_are_taken_up_by_the_sensor(running):
+    base = running.api.launch(["base_model"])
+    wanted = {"2026-08-31", "2026-09-07", "2026-09-14"}
+    running.until(
+        lambda: all(running.weeks("feedback_signals", d) >= wanted for d in DOMAINS),
+        "all weeks of all domains",
+    )
+    assert running.ended(base).status == "SUCCESS"
+
+
+def test_a_backfill_over_all_domains_completes(running):
+    backfill = running.api.backfill(BY_DOMAIN, DOMAINS, "all domains")
+    state = running.until(
+        lambda: (s := running.api.backfill_state(backfill)).ended and s, "the backfill", 420
+    )
+    assert state.status == "COMPLETED_SUCCESS"
+    assert state.assets == dict.fromkeys(BY_DOMAIN, (4, 4, 0))
+    trained = {
+        record.run_id
+        for record in running.instance.fetch_materializations(
+            dg.AssetKey("lora_adapter"), limit=10
+        ).records
+    }
+    assert len(trained) == 1  # one process trained all domains
+    for domain in DOMAINS:
+        champion = running.facts("deployed_model", domain)["champion"]
+        # A probe: an answer to a user would be a log line, which the sensor takes up.
+        assert running.gateway.chat(domain, "Hello?", max_tokens=3, probe=True).model == champion
+
+
+def test_a_new_week_runs_that_domain_and_week_alone(running, tmp_path):
+    before = {run.id for run in running.api.runs()}
+    write_feed(tmp_path, domains=["legal"], weeks=4, events_per_week=40)
+    running.land("legal", tmp_path)
+    running.until(lambda: "2026-09-21" in running.weeks("feedback_signals", "legal"), "the week")
+    running.until(lambda: running.facts("drift_report", "legal").get("verdict"), "the drift report")
+    new = [run for run in running.api.runs() if run.id not in before]
+    made = set()
+    for run in new:
+        running.ended(run.id)
+        for entry in running.instance.all_logs(
+            run.id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
+        ):
+            event = entry.dagster_event.step_materialization_data.materialization
+            made.add((event.asset_key.to_user_string(), event.partition))
+    assert made == {
+        ("raw_logs", "legal|2026-09-21"),
+        ("anonymized_logs", "legal|2026-09-21"),
+        ("feedback_signals", "legal|2026-09-21"),
+        ("drift_report", "legal"),
+    }
+
+
+def _killed(running, victim) -> str:
+    """Start a training, kill -9 what `victim` finds of it; the run's id."""
+    config = {"lora_adapter": {"config": {"seed": int(time.time()) % 10_000}}}
+    run_id = running.api.launch(["lora_adapter"], partition="finance", config=config)
+    pid = running.until(lambda: victim(run_id), "the process to kill")
+    os.kill(pid, signal.SIGKILL)
+    return run_id
+
+
+def _trainer(run_id: str) -> int | None:
+    return _process(lambda command: "ft_assets.adapters.train" in command)
+
+
+def _process(wanted) -> int | None:
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        if wanted(" ".join(process.info["cmdline"] or [])):
+            return process.info["pid"]
+    return None
+
+
+def test_a_killed_trainer_publishes_nothing(running):
+    head, before = running.head(), running.facts("lora_adapter", "finance")
+    run = running.ended(_killed(running, _trainer))
+    assert run.status == "FAILURE"
+    assert running.head() == head
+    assert running.branches() == {"main"}
+    assert running.facts("lora_adapter", "finance") == before
+
+
+def test_a_killed_run_worker_publishes_nothing_and_takes_its_trainer_along(running):
+    head, before = running.head(), running.facts("lora_adapter", "finance")
+    trainers: list[int] = []
+
+    def worker(run_id: str) -> int | None:
+        trainer = _trainer(run_id)
+        if trainer is None:
+            return None
+        trainers.append(trainer)
+        found = psutil.Process(trainer).parent()
+        # Forked from the process that has the libraries imported, not spawned.
+        assert "forkserver" in " ".join(found.parent().cmdline())
+        return found.pid
+
+    run_id = _killed(running, worker)
+    running.until(lambda: not psutil.pid_exists(trainers[0]), "the trainer to end", 30)
+    assert running.head() == head
+    assert running.facts("lora_adapter", "finance") == before
+    # A lost worker is no answer: Dagster tries the run again, and that one succeeds.
+    run = running.until(
+        lambda: running.api.run(run_id).tags.get("dagster/auto_retry_run_id"), "another try"
+    )
+    assert running.ended(run).status == "SUCCESS"
+    assert running.facts("lora_adapter", "finance") != before
+    assert running.branches() == {"main"}
+
+
+def test_status_says_what_serves_and_what_waits(running):
+    command = [sys.executable, "-m", "ft_assets.cli", "status", "--platform", str(running.file)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=running.stack.environment
+    )
+    for domain in DOMAINS:
+        assert running.facts("deployed_model", domain)["champion"] in done.stdout
+    assert "2026-09-21" in done.stdout
+
+
+def test_a_taken_port_is_told_before_anything_starts(running):
+    command = [sys.executable, "-m", "ft_assets.cli", "up", "--platform", str(running.file)]
+    done = subprocess.run(command, capture_output=True, text=True, env=running.stack.environment)
+    assert done.returncode == 1
+    assert str(running.platform.services.lakefs.port) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_pages_answer(running):
+    services = running.platform.services
+    assert requests.get(f"{services.dagster.url}/server_info", timeout=10).ok
+    assert requests.get(f"{services.gateway.url}/health", timeout=10).json()["status"] == "ok"
+    models = requests.get(f"{services.gateway.url}/v1/models", timeout=10).json()
+    assert set(DOMAINS) <= {model["id"] for model in models["data"]}
+    assert json.dumps(models)

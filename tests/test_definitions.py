@@ -1,0 +1,85 @@
+"""The graph as a whole: it loads, and its lineage is the one of ARCHITECTURE.md."""
+
+import dagster as dg
+
+from ft_assets.definitions import defs
+from ft_sensors.drift import RETRAINED
+
+LINEAGE = {
+    "raw_logs": set(),
+    "raw_documents": set(),
+    "raw_annotations": set(),
+    "raw_corrections": set(),
+    "raw_users": set(),
+    "anonymized_logs": {"raw_logs"},
+    "anonymized_documents": {"raw_documents"},
+    "anonymized_examples": {"raw_annotations", "raw_corrections"},
+    "eval_set": {"anonymized_logs", "anonymized_examples", "raw_users"},
+    "training_corpus": {
+        *("anonymized_logs", "anonymized_examples", "anonymized_documents"),
+        *("raw_users", "eval_set"),
+    },
+    "feedback_signals": {"anonymized_logs"},
+    "preference_pairs": {"anonymized_logs", "raw_users"},
+    "review_queue": {"anonymized_logs", "feedback_signals"},
+    "base_model": set(),
+    "lora_adapter": {"training_corpus", "base_model"},
+    "eval_report": {"lora_adapter", "eval_set", "base_model"},
+    "canary_release": {"lora_adapter", "eval_report", "base_model"},
+    "deployed_model": {"canary_release", "eval_set"},
+    "drift_report": {"anonymized_logs", "deployed_model"},
+    "serving_report": {"deployed_model"},
+}
+WEEKLY = {"raw_logs", "anonymized_logs", "feedback_signals"}
+
+
+def test_it_loads():
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_lineage():
+    graph = defs.resolve_asset_graph()
+    found = {
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
+        for key in graph.get_all_asset_keys()
+    }
+    assert found == LINEAGE
+
+
+def test_partitions():
+    graph = defs.resolve_asset_graph()
+    for name in LINEAGE:
+        partitions = graph.get(dg.AssetKey(name)).partitions_def
+        if name == "base_model":
+            assert partitions is None
+        else:
+            assert isinstance(partitions, dg.MultiPartitionsDefinition) is (name in WEEKLY)
+
+
+def test_every_asset_has_a_group_a_description_and_a_code_version():
+    for spec in defs.resolve_all_asset_specs():
+        assert spec.group_name != "default"
+        assert spec.description
+        assert spec.code_version
+
+
+def test_checks_that_guard_are_blocking():
+    checks = {
+        (spec.asset_key.to_user_string(), spec.name): spec.blocking
+        for asset in defs.assets or []
+        if isinstance(asset, dg.AssetsDefinition)
+        for spec in asset.check_specs
+    }
+    assert checks == {
+        ("anonymized_logs", "great_expectations"): True,
+        ("training_corpus", "great_expectations"): True,
+        ("eval_report", "promotion_gate"): True,
+        ("deployed_model", "canary"): False,  # a canary that was rolled back is an answer
+    }
+
+
+def test_a_retraining_makes_all_that_hangs_on_the_corpus():
+    after = {"training_corpus"}
+    while grown := {n for n, parents in LINEAGE.items() if parents & after} - after:
+        after |= grown
+    assert after - {"drift_report", "serving_report"} <= set(RETRAINED)

@@ -1,0 +1,78 @@
+import pytest
+
+from ft_assets.settings import PlatformError, load_platform
+from ft_assets.stack import PROJECT
+
+
+def write(tmp_path, text):
+    file = tmp_path / "platform.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_the_shipped_file_is_valid():
+    settings = load_platform(PROJECT / "platform.yaml")
+    assert set(settings.domains) == {"healthcare", "finance", "legal", "ecommerce"}
+
+
+def test_least_that_is_needed(tmp_path):
+    settings = load_platform(write(tmp_path, "domains: {energy: }"))
+    assert settings.state_folder == tmp_path / ".ft"
+    assert settings.landing_folder == str(tmp_path / ".ft/landing")
+    assert settings.sources("energy", "logs")[0] == f"{tmp_path}/.ft/landing/energy/logs*.jsonl*"
+    assert settings.path(settings.mlflow.tracking_uri) == (
+        f"sqlite:///{tmp_path}/.ft/mlflow/mlflow.db"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("domains: {a: {}}\ncanary: {shere: 1}", ["canary.shere", "unknown key", "share"]),
+        ("domains: {a: {sources: {log: []}}}", ["domains.a.sources.log", "logs"]),
+        ("domains: {a: {}}\ncanary: {share: 7}", ["canary.share", "7", "less than or equal to 1"]),
+        ("domains: {}", ["domains"]),
+        ("domains: {'Big Co': {}}", ["Big Co", "lower case"]),
+        ("domains: {a: {}}\nbase_model: {kind: path}", ["base_model", "'path'"]),
+        ("domains: {a: {}}\nservices: {lakefs: {url: 'ftp://x'}}", ["services.lakefs.url", "ftp"]),
+        ("domains: {a: {}}\nversioning: {repository: ft}", ["versioning.repository", "'ft'"]),
+        ("- a", ["expected keys and values"]),
+        ("domains: [", ["not YAML"]),
+        ("root: /\ndomains: {a: {}}", ["root"]),
+    ],
+)
+def test_an_error_names_key_value_and_what_is_allowed(tmp_path, text, told):
+    with pytest.raises(PlatformError) as error:
+        load_platform(write(tmp_path, text))
+    assert not [word for word in told if word not in str(error.value)], str(error.value)
+
+
+def test_a_missing_file_says_how_to_name_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match="FT_PLATFORM"):
+        load_platform(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("data", "{root}/data"),
+        ("/data", "/data"),
+        ("{state}/x", "{root}/.ft/x"),
+        ("s3://bucket/logs", "s3://bucket/logs"),
+        ("sqlite:////abs/m.db", "sqlite:////abs/m.db"),
+        ("https://mlflow.example.org", "https://mlflow.example.org"),
+    ],
+)
+def test_paths(tmp_path, value, expected):
+    settings = load_platform(write(tmp_path, "domains: {a: {}}"))
+    assert settings.path(value) == expected.replace("{root}", str(tmp_path))
+
+
+def test_a_service_tells_host_and_port(tmp_path):
+    settings = load_platform(
+        write(tmp_path, "domains: {a: {}}\nservices: {lakefs: {url: 'https://lake.example.org/'}}")
+    )
+    assert (settings.services.lakefs.host, settings.services.lakefs.port) == (
+        "lake.example.org",
+        443,
+    )
