@@ -118,6 +118,31 @@ def anonymize() -> None:
         raise fail(f"{counts.failed} of {counts.lines} lines were not JSON objects with a text")
 
 
+@app.command()
+def leaks(
+    values: Annotated[Path, typer.Argument(help="A file with one value a line.")],
+    folders: Annotated[list[Path] | None, typer.Argument(help="Default: .ft.")] = None,
+) -> None:
+    """Search files, stores and caches for values that must not be there; exit 1 if one is."""
+    from ft_assets.leaks import Values, search
+
+    try:
+        wanted = Values(line for line in values.read_text("utf-8").splitlines() if line.strip())
+    except (OSError, ValueError) as error:
+        raise fail(f"{values}: {error}") from None
+    found = search(folders or [Path(".ft")], wanted)
+    for hit in found.hits:
+        typer.echo(f"value {hit.value} is in {hit.file}")
+    for file in found.unreadable:
+        typer.echo(f"not unpacked, searched as it is: {file}", err=True)
+    typer.echo(
+        f"{len(wanted)} values, {found.files} files, {found.bytes / 2**20:.0f} MiB unpacked, "
+        f"{len(found.hits)} hits"
+    )
+    if found.hits:
+        raise typer.Exit(1)
+
+
 @lakefs_app.command("serve")
 def lakefs_serve(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
