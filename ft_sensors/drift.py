@@ -2,25 +2,12 @@
 
 import dagster as dg
 
+from ft_assets.lineage import RETRAINED
 from ft_assets.partitions import domains
 from ft_assets.publishing import facts_of, newest
 from ft_assets.settings import platform
 
 DRIFT_REPORT = dg.AssetKey("drift_report")
-RETRAINED = (
-    "raw_users",
-    "raw_documents",
-    "raw_annotations",
-    "raw_corrections",
-    "anonymized_documents",
-    "anonymized_examples",
-    "eval_set",
-    "training_corpus",
-    "lora_adapter",
-    "eval_report",
-    "canary_release",
-    "deployed_model",
-)
 
 
 @dg.sensor(

@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from ft_assets.lineage import WEEKLY
 from ft_assets.partitions import WEEKS, weeks
 from ft_assets.raw.sources import list_files
 from ft_assets.raw.weeks import week_of, weeks_in
 from ft_assets.settings import platform
 
-INTAKE = ("raw_logs", "anonymized_logs", "feedback_signals")
 FIRST_WEEK = "2000-01-03"  # what claims to be older is a broken clock; intake quarantines it
 
 
 @dg.sensor(
     name="take_up_new_weeks",
-    target=[dg.AssetKey(name) for name in INTAKE],
+    target=[dg.AssetKey(name) for name in WEEKLY],
     minimum_interval_seconds=platform().sensor_interval_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
@@ -76,7 +76,7 @@ def request(domain: str, stretch: tuple[str, str], state: str) -> dg.RunRequest:
     first, last = stretch
     digest = hashlib.sha256(state.encode()).hexdigest()[:16]
     tags = {"ft/trigger": "new_week", "ft/domain": domain}
-    selection = [dg.AssetKey(name) for name in INTAKE]
+    selection = [dg.AssetKey(name) for name in WEEKLY]
     key = f"{domain}-{first}-{last}-{digest}"
     if first == last:
         partition = dg.MultiPartitionKey({"domain": domain, "week": first})

@@ -13,6 +13,7 @@ import dagster as dg
 import lakefs
 
 from ft_assets import definitions
+from ft_assets.lineage import CORPUS, SOURCES, WEEKLY
 from ft_assets.partitions import WEEKS
 from ft_assets.publishing import newest
 from ft_assets.settings import platform
@@ -24,10 +25,6 @@ from ft_resources.pseudonyms import Pseudonyms
 from ft_resources.trainer import LocalTrainer
 from tests.resources.gateway import world as gateways
 from tests.resources.lakefs.running import ServerProcess
-
-DOMAIN_ASSETS = ("raw_users", "raw_documents", "raw_annotations", "raw_corrections")
-CORPUS = ("anonymized_documents", "anonymized_examples", "eval_set", "training_corpus")
-LOGS = ("raw_logs", "anonymized_logs", "feedback_signals")
 
 
 @dataclass
@@ -84,10 +81,10 @@ class World:
     def take_up(self, domain: str, weeks: list[str]) -> None:
         self.instance.add_dynamic_partitions(WEEKS, weeks)
         span = (weeks[0], weeks[-1])
-        self.make(*LOGS, partition=domain, weeks=span)
+        self.make(*WEEKLY, partition=domain, weeks=span)
 
     def make_corpus(self, domain: str) -> None:
-        self.make(*DOMAIN_ASSETS, *CORPUS, partition=domain)
+        self.make(*SOURCES, *CORPUS, partition=domain)
 
     def event(self, asset: str, partition: str | None = None) -> dg.AssetMaterialization | None:
         return newest(self.instance, dg.AssetKey(asset), partition)

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from ft_assets.definitions import defs
-from ft_sensors.drift import RETRAINED
+from ft_assets.lineage import RETRAINED, WEEKLY
 
 LINEAGE = {
     "raw_logs": set(),
@@ -30,7 +30,6 @@ LINEAGE = {
     "drift_report": {"anonymized_logs", "deployed_model"},
     "serving_report": {"deployed_model"},
 }
-WEEKLY = {"raw_logs", "anonymized_logs", "feedback_signals"}
 
 
 def test_it_loads():

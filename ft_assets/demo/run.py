@@ -21,20 +21,16 @@ from rich.table import Table
 from ft_assets.demo.feed import Cut, deliver, domains_of, general_text
 from ft_assets.demo.summary import domain_summary, model_summary
 from ft_assets.demo.watch import WILL_RETRY, RunFailed, Watch
+from ft_assets.lineage import CORPUS, RELEASE, RETRAINED, SOURCES, WEEKLY
 from ft_assets.settings import Platform, load_platform
 from ft_assets.stack import PROJECT, Stack, can_bind, free_port
 from ft_resources import secrets
 from ft_resources.dagster_api import DagsterApi
 from ft_resources.gateway.client import GatewayClient
 
-CORPUS = (
-    *("raw_users", "raw_documents", "raw_annotations", "raw_corrections"),
-    *("anonymized_documents", "anonymized_examples", "eval_set", "training_corpus"),
-)
 FEEDBACK = ("preference_pairs", "review_queue")
-RELEASE = ("eval_report", "canary_release", "deployed_model", "serving_report", "drift_report")
-WEEKLY = ("raw_logs", "anonymized_logs", "feedback_signals")
-ALL = (*WEEKLY, *CORPUS, *FEEDBACK, "base_model", "lora_adapter", *RELEASE)
+REPORTS = ("serving_report", "drift_report")
+ALL = (*WEEKLY, *RETRAINED, *FEEDBACK, "base_model", *REPORTS)
 PORTS = {"lakefs": 8000, "gateway": 8300, "dagster": 3000, "mlflow": 5000}
 BAD_RECIPE = "underfit"
 PATIENCE_SECONDS = 1800  # for any one stage; a hung stage must not hang the demo
@@ -230,7 +226,7 @@ class _Loop:
         with self.stage("intake"):
             self._taken_up(lambda cut: [w for w in cut.weeks if w not in cut.later])
         with self.stage("corpus"):
-            corpora = [self._launch(CORPUS, domain) for domain in self.domains]
+            corpora = [self._launch((*SOURCES, *CORPUS), domain) for domain in self.domains]
             self.watch.until_succeeded([base, *corpora], PATIENCE_SECONDS)
         with self.stage("training"):
             everything = {
@@ -241,7 +237,8 @@ class _Loop:
             trained = self.api.launch(["lora_adapter"], tags=everything)
             self.watch.until_succeeded([trained], PATIENCE_SECONDS)
         with self.stage("release"):
-            released = [self._launch((*RELEASE, *FEEDBACK), domain) for domain in self.domains]
+            wanted = (*RELEASE, *REPORTS, *FEEDBACK)
+            released = [self._launch(wanted, domain) for domain in self.domains]
             self.watch.until_ended(released, PATIENCE_SECONDS)
             self._look_at_models(released)
 
@@ -282,7 +279,7 @@ class _Loop:
         calm = [d for d in self.domains if self.models[d]["deployed"] and d not in self.drifted]
         if calm:
             run = self.api.launch(
-                ["lora_adapter", "eval_report", "canary_release", "deployed_model"],
+                ["lora_adapter", *RELEASE],
                 partition=calm[0],
                 config={"lora_adapter": {"config": {"recipe": BAD_RECIPE}}},
                 tags={"ft/trigger": "drill"},

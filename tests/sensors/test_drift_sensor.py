@@ -1,7 +1,8 @@
 import dagster as dg
 import pytest
 
-from ft_sensors.drift import DRIFT_REPORT, RETRAINED, retrain_on_drift
+from ft_assets.lineage import RETRAINED
+from ft_sensors.drift import DRIFT_REPORT, retrain_on_drift
 
 STABLE = {"drifted": False, "verdict": "stable", "score": 0.51, "cause": "a"}
 DRIFTED = {"drifted": True, "verdict": "drifted", "score": 0.8, "cause": "b"}

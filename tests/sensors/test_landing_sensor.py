@@ -5,9 +5,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ft_assets.lineage import WEEKLY
 from ft_assets.partitions import WEEKS
 from ft_assets.settings import platform
-from ft_sensors.landing import INTAKE, stretches, take_up_new_weeks
+from ft_sensors.landing import stretches, take_up_new_weeks
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_a_new_week_is_asked_for_once(landing, instance):
     first = tick(instance)
     [request] = first.run_requests
     assert request.partition_key == "legal|2026-08-31"
-    assert {key.to_user_string() for key in request.asset_selection} == set(INTAKE)
+    assert {key.to_user_string() for key in request.asset_selection} == set(WEEKLY)
     assert isinstance(tick(instance, first.cursor), dg.SkipReason)
 
 

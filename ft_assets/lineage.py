@@ -1,0 +1,10 @@
+"""Which assets run together: the selections that sensors, the demo and the tests ask for.
+
+The graph itself is in the assets' arguments; tests/test_definitions.py compares.
+"""
+
+WEEKLY = ("raw_logs", "anonymized_logs", "feedback_signals")  # domain x week
+SOURCES = ("raw_users", "raw_documents", "raw_annotations", "raw_corrections")
+CORPUS = ("anonymized_documents", "anonymized_examples", "eval_set", "training_corpus")
+RELEASE = ("eval_report", "canary_release", "deployed_model")
+RETRAINED = (*SOURCES, *CORPUS, "lora_adapter", *RELEASE)  # of one domain, once its weeks are there
