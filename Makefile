@@ -35,7 +35,7 @@ up: $(STAMP)
 	$(FT) up --platform $(PLATFORM)
 
 bench: $(STAMP)
-	$(VENV)/bin/python -m tests.bench
+	$(VENV)/bin/python -m tests.bench $(AREA)
 
 clean:
 	rm -rf .ft build *.egg-info .pytest_cache .ruff_cache

@@ -1,19 +1,14 @@
-"""`make bench`: what a design decision is worth, as ratios measured side by side in one run.
-
-Absolute times belong to the machine of the day; look at the ratios. Each pair runs alternately and
-the medians are compared.
-"""
+"""Area `platform`: a warm run worker, typed intake, detection, an upload, training together."""
 
 import json
 import multiprocessing
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,27 +23,22 @@ from ft_assets.raw.sample_feed import TEXTS, write_feed
 from ft_assets.raw.schema import Interaction
 from ft_assets.raw.sources import list_files
 from ft_resources import code_server
-
-ROUNDS = 3
-
-
-def compare(
-    name: str, one: tuple[str, Callable[[], None]], other: tuple[str, Callable[[], None]]
-) -> None:
-    times: dict[str, list[float]] = {one[0]: [], other[0]: []}
-    for _ in range(ROUNDS):
-        for label, work in (one, other):
-            began = time.perf_counter()
-            work()
-            times[label].append(time.perf_counter() - began)
-    first, second = (statistics.median(times[label]) for label in times)
-    print(
-        f"{name}: {one[0]} {first:.2f} s, {other[0]} {second:.2f} s, ratio {second / first:.2f}",
-        flush=True,
-    )
+from tests.bench.timing import Measure, costs, faster, interleaved
+from tests.resources.lakefs.running import ServerProcess
 
 
-def warm_runs() -> None:
+def measures() -> Iterator[Measure]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_feed(folder / "feed")
+        yield typed_intake(folder / "feed")
+        yield detection(folder / "feed")
+        yield upload(folder)
+        yield warm_runs()
+        yield training(folder)
+
+
+def warm_runs() -> Measure:
     """A run worker forked from the warm process against a spawned one, up to a validated suite."""
     warm = multiprocessing.get_context("forkserver")
     warm.set_forkserver_preload(list(code_server.PRELOADED))
@@ -64,7 +54,11 @@ def warm_runs() -> None:
 
         return run
 
-    compare("start of a run worker", ("forked", start("forkserver")), ("spawned", start("spawn")))
+    return faster(
+        "run_worker_forked_vs_spawned",
+        *interleaved(start("forkserver"), start("spawn")),
+        at_least=3,
+    )
 
 
 def _ready() -> None:
@@ -73,11 +67,10 @@ def _ready() -> None:
     import ft_assets.definitions  # noqa: F401
 
 
-def intake(feed: Path) -> None:
+def typed_intake(feed: Path) -> Measure:
+    """Typed rows, quarantine and counts against `json.loads` of the same lines."""
     file = feed / "finance" / "logs.jsonl"
     lines = [line for line in file.read_bytes().splitlines() if line.strip()]
-    from datetime import UTC, datetime
-
     now = datetime.now(UTC)
 
     def parse() -> None:
@@ -90,10 +83,11 @@ def intake(feed: Path) -> None:
     def typed() -> None:
         take_up(list_files([str(file)]), Interaction, domain="finance", now=now)
 
-    compare(f"intake of {len(lines)} lines", ("json.loads alone", parse), ("typed intake", typed))
+    return costs("typed_intake_vs_json", *interleaved(typed, parse))
 
 
-def anonymization(feed: Path) -> None:
+def detection(feed: Path) -> Measure:
+    """Structured identifiers against splitting the same texts at white space."""
     texts = []
     for line in (feed / "healthcare" / "logs.jsonl").read_text("utf-8", "replace").splitlines():
         try:
@@ -102,18 +96,20 @@ def anonymization(feed: Path) -> None:
             continue
         if isinstance(row, dict):
             texts += [str(row.get("prompt")), str(row.get("response"))]
-    size = sum(map(len, texts)) / 1e6
-    compare(
-        f"identifiers in {size:.2f} MB",
-        ("whitespace split", lambda: [text.split() for text in texts] and None),
-        ("detection", lambda: [find(text) for text in texts] and None),
-    )
+
+    def find_all() -> None:
+        for text in texts:
+            find(text)
+
+    def split_all() -> None:
+        for text in texts:
+            text.split()
+
+    return costs("detection_vs_split", *interleaved(find_all, split_all))
 
 
-def storage(folder: Path) -> None:
+def upload(folder: Path) -> Measure:
     """An upload through the official client against a copy with fsync."""
-    from tests.resources.lakefs.running import ServerProcess
-
     server = ServerProcess(folder / "lakefs")
     try:
         repository = lakefs.Repository("bench", client=server.endpoint.client())
@@ -127,19 +123,15 @@ def storage(folder: Path) -> None:
             with (folder / "copy.bin").open("rb") as file:
                 os.fsync(file.fileno())
 
-        compare(
-            "32 MB stored",
-            ("cp and fsync", copy),
-            (
-                "upload",
-                lambda: branch.object("a").upload(content, mode="wb", pre_sign=False) and None,
-            ),
-        )
+        def send() -> None:
+            branch.object("a").upload(content, mode="wb", pre_sign=False)
+
+        return costs("upload_32_mb_vs_copy_and_fsync", *interleaved(send, copy))
     finally:
         server.stop()
 
 
-def training(folder: Path) -> None:
+def training(folder: Path) -> Measure:
     """Four domains in one process against a process each."""
     base, digest = ensure_base(folder / "base", BaseSpec("embedded", steps=2), lambda facts: None)
     shared = {
@@ -160,7 +152,11 @@ def training(folder: Path) -> None:
 
         return work
 
-    compare("four adapters", ("one process", run([together])), ("four processes", run(alone)))
+    return faster(
+        "four_adapters_in_one_process",
+        *interleaved(run([together]), run(alone)),
+        at_least=1.5,
+    )
 
 
 def _training_job(folder: Path, domain: str) -> dict[str, Any]:
@@ -188,18 +184,3 @@ def _job_file(folder: Path, name: str, job: dict[str, Any]) -> Path:
     file = folder / f"{name}.json"
     file.write_text(json.dumps(job))
     return file
-
-
-def main() -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_feed(folder / "feed")
-        intake(folder / "feed")
-        anonymization(folder / "feed")
-        storage(folder)
-        warm_runs()
-        training(folder)
-
-
-if __name__ == "__main__":
-    main()
