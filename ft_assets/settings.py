@@ -9,10 +9,12 @@ import os
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ft_assets.expectations.suite import Suite, SuiteError, check_own, domain_suite
 
 PLATFORM_ENV = "FT_PLATFORM"
 DOMAIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -47,6 +49,8 @@ class Sources(Section):
 class Domain(Section):
     description: str = ""
     sources: Sources = Sources()
+    # Suites of its own (ft_assets/expectations/suite.py): files beside this one, globs, or inline.
+    expectations: list[str | dict[str, Any]] = []
 
 
 class Intake(Section):
@@ -219,6 +223,10 @@ class Platform(Section):
             for p in patterns
         ]
 
+    def suite(self, asset: str, domain: str) -> Suite:
+        """What must hold of an asset's data in one domain."""
+        return domain_suite(asset, self.domains[domain].expectations, self.root)
+
 
 class PlatformError(ValueError):
     """platform.yaml does not say what it must."""
@@ -240,9 +248,15 @@ def load_platform(file: Path) -> Platform:
     if "root" in content:
         raise PlatformError(f"{file}: root: unknown key")
     try:
-        return Platform.model_validate({**content, "root": file.resolve().parent})
+        settings = Platform.model_validate({**content, "root": file.resolve().parent})
     except ValidationError as error:
         raise PlatformError(f"{file}:\n" + "\n".join(_explain(error))) from None
+    for name, domain in settings.domains.items():
+        try:
+            check_own(domain.expectations, settings.root)
+        except SuiteError as error:
+            raise PlatformError(f"{file}:\n  domains.{name}.expectations: {error}") from None
+    return settings
 
 
 def _explain(error: ValidationError) -> list[str]:

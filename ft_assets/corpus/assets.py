@@ -15,7 +15,6 @@ from ft_assets.corpus.anonymize import (
     anonymize_logs,
     consent_states,
 )
-from ft_assets.corpus.checks import check_result, expectations_check, refuse
 from ft_assets.corpus.compose import (
     CorpusRow,
     Counts,
@@ -24,8 +23,8 @@ from ft_assets.corpus.compose import (
     compose_eval,
     compose_training,
 )
-from ft_assets.corpus.expectations import anonymized_logs_suite, training_corpus_suite
-from ft_assets.corpus.gx import validate
+from ft_assets.expectations.checks import expectation_checks, guarded
+from ft_assets.expectations.derived import Given
 from ft_assets.partitions import all_weeks_of_the_domain, domain_weeks, domains, split_key
 from ft_assets.publishing import (
     Refs,
@@ -52,7 +51,7 @@ ALL_WEEKS = dg.AssetIn(partition_mapping=all_weeks_of_the_domain)
     kinds={"lakefs", "python"},
     code_version="1",
     backfill_policy=dg.BackfillPolicy.single_run(),
-    check_specs=[expectations_check("anonymized_logs")],
+    check_specs=expectation_checks("anonymized_logs"),
 )
 def anonymized_logs(
     context: dg.AssetExecutionContext, raw_logs: Refs, lakefs: LakeFS, pseudonyms: Pseudonyms
@@ -63,37 +62,45 @@ def anonymized_logs(
         for key in context.partition_keys
     }
     draft = open_draft(context, lakefs, lakefs.repository, raw_logs)
-    for key, result in done.items():
-        draft.write(_log_prefix(key), {"rows.parquet": to_parquet(pd.DataFrame(result.rows))})
-    draft.commit(f"anonymized_logs: {', '.join(done)}"[:200])
-
-    events = pd.concat([pd.DataFrame(r.rows).assign(partition=key) for key, r in done.items()])
-    suite = validate(events, "anonymized_logs", anonymized_logs_suite())
-    yield check_result(suite, draft)
-    if not suite.success:
-        raise refuse("anonymized_logs", suite, draft)
-    merged = draft.merge()
-    refs: dict[str | None, Ref] = {key: merged[_log_prefix(key)] for key in done}
-    yield materialized(context, lakefs, refs, {k: _anonymized_facts(r) for k, r in done.items()})
+    tables = {key: pd.DataFrame(result.rows) for key, result in done.items()}
+    for key, table in tables.items():
+        draft.write(_log_prefix(key), {"rows.parquet": to_parquet(table)})
+    message = f"anonymized_logs: {', '.join(done)}"[:200]
+    merged = yield from guarded(context, lakefs, draft, tables, message)
+    refs: dict[str | None, Ref] = {key: merged.refs[_log_prefix(key)] for key in done}
+    facts = {key: _anonymized_facts(r) | merged.facts[key] for key, r in done.items()}
+    yield materialized(context, lakefs, refs, facts)
 
 
-@dg.asset(partitions_def=domains, group_name="corpus", kinds={"lakefs", "python"}, code_version="1")
+@dg.asset(
+    partitions_def=domains,
+    group_name="corpus",
+    kinds={"lakefs", "python"},
+    code_version="1",
+    check_specs=expectation_checks("anonymized_documents"),
+)
 def anonymized_documents(
     context: dg.AssetExecutionContext, raw_documents: Refs, lakefs: LakeFS
-) -> dg.MaterializeResult:
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Documents, cleaned and with identifiers replaced by placeholders."""
     domain = context.partition_key
     raw = lakefs.read_rows(one(raw_documents, "raw_documents", domain))
-    return _publish_anonymized(context, lakefs, raw_documents, anonymize_documents(raw))
+    yield from _publish_anonymized(context, lakefs, raw_documents, anonymize_documents(raw))
 
 
-@dg.asset(partitions_def=domains, group_name="corpus", kinds={"lakefs", "python"}, code_version="1")
+@dg.asset(
+    partitions_def=domains,
+    group_name="corpus",
+    kinds={"lakefs", "python"},
+    code_version="1",
+    check_specs=expectation_checks("anonymized_examples"),
+)
 def anonymized_examples(
     context: dg.AssetExecutionContext,
     raw_annotations: Refs,
     raw_corrections: Refs,
     lakefs: LakeFS,
-) -> dg.MaterializeResult:
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Annotated pairs and approved corrections, cleaned and with identifiers replaced."""
     domain = context.partition_key
     result = anonymize_examples(
@@ -104,7 +111,7 @@ def anonymized_examples(
         "raw_annotations": raw_annotations[domain],
         "raw_corrections": raw_corrections[domain],
     }
-    return _publish_anonymized(context, lakefs, inputs, result)
+    yield from _publish_anonymized(context, lakefs, inputs, result)
 
 
 @dg.asset(
@@ -113,6 +120,7 @@ def anonymized_examples(
     kinds={"lakefs", "python"},
     code_version="1",
     ins={"anonymized_logs": ALL_WEEKS},
+    check_specs=expectation_checks("eval_set"),
 )
 def eval_set(
     context: dg.AssetExecutionContext,
@@ -121,7 +129,7 @@ def eval_set(
     raw_users: Refs,
     lakefs: LakeFS,
     pseudonyms: Pseudonyms,
-) -> dg.MaterializeResult:
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """The domain's own test cases and the held-out rows; never part of the training corpus."""
     domain = context.partition_key
     settings = platform()
@@ -146,8 +154,8 @@ def eval_set(
     draft = open_draft(context, lakefs, lakefs.repository, inputs)
     prefix = f"eval_set/domain={domain}/"
     draft.write(prefix, {"rows.parquet": to_parquet(table)})
-    draft.commit(f"eval_set: {domain}, {len(table)} rows")
-    ref = draft.merge()[prefix]
+    message = f"eval_set: {domain}, {len(table)} rows"
+    merged = yield from guarded(context, lakefs, draft, {domain: table}, message)
     counts = chosen.counts
     facts = {
         **count_metadata(
@@ -160,8 +168,9 @@ def eval_set(
             {**counts.dropped, **_prefixed("own_case", {**cases.dropped, **own.dropped})},
         ),
         "rows_by_origin": markdown_table(["origin", "rows"], sorted(counts.by_split.items())),
+        **merged.facts[domain],
     }
-    return materialized(context, lakefs, {domain: ref}, {domain: facts})
+    yield materialized(context, lakefs, {domain: merged.refs[prefix]}, {domain: facts})
 
 
 @dg.asset(
@@ -170,7 +179,7 @@ def eval_set(
     kinds={"lakefs", "python"},
     code_version="1",
     ins={"anonymized_logs": ALL_WEEKS},
-    check_specs=[expectations_check("training_corpus")],
+    check_specs=expectation_checks("training_corpus"),
 )
 def training_corpus(
     context: dg.AssetExecutionContext,
@@ -201,20 +210,15 @@ def training_corpus(
     draft = open_draft(context, lakefs, lakefs.repository, inputs)
     prefix = f"training_corpus/domain={domain}/"
     draft.write(prefix, {"rows.parquet": to_parquet(table)})
-    draft.commit(f"training_corpus: {domain}, {len(table)} rows")
-
-    suite = validate(
-        table, "training_corpus", training_corpus_suite(min_rows=platform().corpus.min_rows)
-    )
-    yield check_result(suite, draft)
-    if not suite.success:
-        raise refuse("training_corpus", suite, draft)
-    ref = draft.merge()[prefix]
+    message = f"training_corpus: {domain}, {len(table)} rows"
+    given = Given.of(platform().corpus.min_rows, evaluation)
+    merged = yield from guarded(context, lakefs, draft, {domain: table}, message, given)
     facts = {
         **_corpus_facts(corpus.counts),
         "weeks": dg.MetadataValue.json(_weeks(anonymized_logs)),
+        **merged.facts[domain],
     }
-    yield materialized(context, lakefs, {domain: ref}, {domain: facts})
+    yield materialized(context, lakefs, {domain: merged.refs[prefix]}, {domain: facts})
 
 
 CORPUS_COLUMNS = list(CorpusRow.__annotations__)
@@ -227,14 +231,16 @@ def _log_prefix(key: str) -> str:
 
 def _publish_anonymized(
     context: dg.AssetExecutionContext, lakefs: LakeFS, inputs: Refs, result: Anonymized
-) -> dg.MaterializeResult:
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     asset, domain = context.asset_key.to_user_string(), context.partition_key
     draft = open_draft(context, lakefs, lakefs.repository, inputs)
     prefix = f"{asset}/domain={domain}/"
-    draft.write(prefix, {"rows.parquet": to_parquet(pd.DataFrame(result.rows))})
-    draft.commit(f"{asset}: {domain}, {len(result.rows)} rows")
-    ref = draft.merge()[prefix]
-    return materialized(context, lakefs, {domain: ref}, {domain: _anonymized_facts(result)})
+    table = pd.DataFrame(result.rows)
+    draft.write(prefix, {"rows.parquet": to_parquet(table)})
+    message = f"{asset}: {domain}, {len(table)} rows"
+    merged = yield from guarded(context, lakefs, draft, {domain: table}, message)
+    facts = _anonymized_facts(result) | merged.facts[domain]
+    yield materialized(context, lakefs, {domain: merged.refs[prefix]}, {domain: facts})
 
 
 def _anonymized_facts(result: Anonymized) -> dict[str, Any]:

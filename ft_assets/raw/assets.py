@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 
+from ft_assets.expectations.checks import expectation_checks, guarded
 from ft_assets.partitions import domain_weeks, domains, split_key
 from ft_assets.publishing import (
     count_metadata,
@@ -21,6 +23,8 @@ from ft_assets.settings import platform
 from ft_resources.lakefs.client import LakeFS, to_json_lines
 from ft_resources.lakefs.ref import Ref
 
+Made = Iterator[dg.AssetCheckResult | dg.MaterializeResult]
+
 
 @dg.asset(
     partitions_def=domain_weeks,
@@ -28,8 +32,9 @@ from ft_resources.lakefs.ref import Ref
     kinds={"lakefs", "python"},
     code_version="1",
     backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=expectation_checks("raw_logs"),
 )
-def raw_logs(context: dg.AssetExecutionContext, lakefs: LakeFS) -> Iterator[dg.MaterializeResult]:
+def raw_logs(context: dg.AssetExecutionContext, lakefs: LakeFS) -> Made:
     """Interaction events of one domain and week as delivered; what does not fit is quarantined."""
     wanted: dict[str, list[str]] = {}
     for key in context.partition_keys:
@@ -40,7 +45,7 @@ def raw_logs(context: dg.AssetExecutionContext, lakefs: LakeFS) -> Iterator[dg.M
         for domain, weeks in wanted.items()
         for week, intake in _intake_by_week(domain, weeks).items()
     }
-    yield _publish(
+    yield from _publish(
         context, lakefs, taken, lambda key: "raw_logs/domain={}/week={}/".format(*split_key(key))
     )
 
@@ -60,11 +65,12 @@ def _raw_asset(kind: str, model: type[schema.Row], description: str) -> dg.Asset
         kinds={"lakefs", "python"},
         code_version="1",
         description=description,
+        check_specs=expectation_checks(f"raw_{kind}"),
     )
-    def _asset(context: dg.AssetExecutionContext, lakefs: LakeFS) -> Iterator[dg.MaterializeResult]:
+    def _asset(context: dg.AssetExecutionContext, lakefs: LakeFS) -> Made:
         domain = context.partition_key
         taken = {domain: _take_up(domain, kind, model, None)}
-        yield _publish(context, lakefs, taken, lambda key: f"raw_{kind}/domain={key}/")
+        yield from _publish(context, lakefs, taken, lambda key: f"raw_{kind}/domain={key}/")
 
     return _asset
 
@@ -97,7 +103,7 @@ def _publish(
     lakefs: LakeFS,
     taken: Mapping[str, Intake],
     prefix: Callable[[str], str],
-) -> dg.MaterializeResult:
+) -> Made:
     draft = open_draft(context, lakefs, lakefs.raw_repository, {})
     for key, intake in taken.items():
         draft.write(
@@ -107,9 +113,10 @@ def _publish(
                 "quarantine.jsonl.gz": to_lines(intake.quarantined),
             },
         )
-    draft.commit(f"{context.asset_key.to_user_string()}: take up {', '.join(taken)}"[:200])
-    merged = draft.merge()
-    refs: dict[str | None, Ref] = {key: merged[prefix(key)] for key in taken}
+    message = f"{context.asset_key.to_user_string()}: take up {', '.join(taken)}"[:200]
+    tables = {key: pd.DataFrame(intake.rows) for key, intake in taken.items()}
+    merged = yield from guarded(context, lakefs, draft, tables, message)
+    refs: dict[str | None, Ref] = {key: merged.refs[prefix(key)] for key in taken}
     metadata: dict[str | None, dict[str, Any]] = {
         key: {
             **count_metadata(
@@ -119,7 +126,8 @@ def _publish(
                 ["reason", "rows"], sorted(intake.reasons().items())
             ),
             "files": markdown_table(["file", "rows"], sorted(intake.files().items())),
+            **merged.facts[key],
         }
         for key, intake in taken.items()
     }
-    return materialized(context, lakefs, refs, metadata)
+    yield materialized(context, lakefs, refs, metadata)

@@ -186,6 +186,11 @@ class Draft:
     def url(self) -> str:
         return f"{self._endpoint}/repositories/{self._repository.id}/objects?ref={self._branch.id}"
 
+    def object_url(self, path: str) -> str:
+        """Where a person opens one object of the branch."""
+        query = urlencode({"ref": self._branch.id, "path": path}, safe="/")
+        return f"{self._endpoint}/repositories/{self._repository.id}/object?{query}"
+
     @property
     def branch(self) -> str:
         return self._branch.id

@@ -2,12 +2,15 @@
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
-from ft_assets.corpus import expectations
+from ft_assets.expectations.suite import extend
 from ft_assets.raw.sample_feed import write_feed
+from ft_assets.settings import Platform
 from tests.graph import World, make_world
 
 DOMAIN = "finance"
@@ -154,11 +157,15 @@ def test_training_and_evaluation_share_no_prompt(world: World):
 @pytest.mark.parametrize("asset", ["anonymized_logs", "training_corpus"])
 def test_a_failed_expectation_merges_nothing(world: World, monkeypatch, asset):
     """The suite asks for more rows than there are; the rest is as in production."""
-    suite = f"{asset}_suite"
-    real = getattr(expectations, suite)
-    monkeypatch.setattr(
-        f"ft_assets.corpus.assets.{suite}", lambda **options: real(min_rows=1_000_000)
-    )
+    real = Platform.suite
+    many = {"expect_table_row_count_to_be_between": {"min_value": 1_000_000}, "name": "many_rows"}
+
+    def with_many_rows(settings, name, domain):
+        return extend(
+            real(settings, name, domain), {"suite": name, "expectations": [many]}, "a test"
+        )
+
+    monkeypatch.setattr(Platform, "suite", with_many_rows)
     partition = DOMAIN if asset == "training_corpus" else f"{DOMAIN}|{WEEKS[0]}"
     head, event = world.head(), world.event(asset, partition)
     selection = (asset, "feedback_signals") if asset == "anonymized_logs" else (asset,)
@@ -167,11 +174,42 @@ def test_a_failed_expectation_merges_nothing(world: World, monkeypatch, asset):
     assert world.head() == head
     assert world.event(asset, partition) == event
     assert world.event("feedback_signals", partition) == later
-    [check] = result.get_asset_check_evaluations()
+    checks = {c.check_name: c for c in result.get_asset_check_evaluations()}
+    check = checks["great_expectations"]
     assert not check.passed
+    assert check.blocking
+    assert checks["great_expectations_unusual"].passed
+    page = f"data_docs/{asset}/domain={partition.replace('|', '/week=')}/validation.html"
+    assert check.metadata["report"].value.endswith(f"&path={quote(page)}")
     [draft] = [b.id for b in world.repository().branches() if b.id != "main"]
+    stored = world.repository().branch(draft).object(page).reader(mode="r", pre_sign=False).read()
+    assert "1 failed: nothing is merged" in stored
     assert draft.endswith(asset + "-" + partition.replace("|", "-"))
     world.repository().branch(draft).delete()
+
+
+GUARDED = [*COUNTED, "raw_logs", "anonymized_logs"]
+
+
+@pytest.mark.parametrize("asset", GUARDED)
+def test_every_table_has_its_page_beside_the_data(world: World, asset):
+    partition = f"{DOMAIN}|{WEEKS[1]}" if asset.endswith("logs") else DOMAIN
+    facts, ref = world.facts(asset, partition), world.ref(asset, partition)
+    folder = f"data_docs/{asset}/domain={partition.replace('|', '/week=')}/"
+    page = world.lakefs.read(replace(ref, path=folder), "validation.html").decode()
+    assert facts["validation"].endswith(f"?ref={ref.commit}&path={quote(folder)}validation.html")
+    assert f"Validation of {asset}" in page
+    assert f"<strong>{facts['rows_out']:,}</strong>rows" in page
+    assert "failed" not in page.split('class="verdict')[1].split("</p>")[0]
+
+
+def test_pages_name_nobody(world: World, feed):
+    planted = {found["value"] for found in feed[1]["personal"] if len(found["value"]) > 6}
+    for asset in ("raw_logs", "anonymized_logs"):
+        ref = world.ref(asset, f"{DOMAIN}|{WEEKS[0]}")
+        folder = f"data_docs/{asset}/domain={DOMAIN}/week={WEEKS[0]}/"
+        page = world.lakefs.read(replace(ref, path=folder), "validation.html").decode()
+        assert not [value for value in planted if value in page]
 
 
 def test_a_late_event_changes_its_own_week_alone(world: World):

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -8,8 +9,10 @@ import pandas as pd
 import pytest
 
 from ft_assets.corpus.compose import CorpusRow
-from ft_assets.corpus.expectations import anonymized_logs_suite, training_corpus_suite
-from ft_assets.corpus.gx import Expectation, Severity, Suite, SuiteResult, validate
+from ft_assets.expectations.derived import Given, derive
+from ft_assets.expectations.gx import Outcome, SuiteResult, validate
+from ft_assets.expectations.known import EXPECTATIONS, KL_DIVERGENCE
+from ft_assets.expectations.suite import Expectation, Severity, Suite, load_suite
 
 PLANTED = "jane.roe@example.org"
 
@@ -67,12 +70,27 @@ def corpus(**columns: Any) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
+LOGS, CORPUS = load_suite("anonymized_logs"), load_suite("training_corpus")
+
+
+def judge(
+    table: pd.DataFrame,
+    suite: Suite,
+    min_rows: int = 1,
+    evaluation: Sequence[Mapping[str, Any]] = (),
+    given: Given | None = None,
+) -> SuiteResult:
+    given = given or Given.of(min_rows, evaluation)
+    columns = {column for e in suite.expectations for column in e.columns}
+    return validate(derive(table, columns, given), suite, {"min_rows": given.min_rows})
+
+
 def failed(result: SuiteResult) -> set[tuple[str | None, str]]:
-    return {(e.column, e.severity) for e in result.expectations if not e.success}
+    return {(r.expectation.column, r.expectation.severity) for r in result.expectations if r.fails}
 
 
 def test_good_logs_pass():
-    result = validate(logs(), "anonymized_logs", anonymized_logs_suite())
+    result = judge(logs(), LOGS)
     assert failed(result) == set()
     assert (result.success, result.suite) == (True, "anonymized_logs")
 
@@ -106,25 +124,25 @@ GOOD_HASH = "0123456789abcdef"
 )
 def test_wrong_logs_fail_where_they_are_wrong(wrong: dict[str, dict[str, Any]]):
     columns = {name: values for change in wrong.values() for name, values in change.items()}
-    result = validate(logs(**columns), "anonymized_logs", anonymized_logs_suite())
-    assert failed(result) == {(column, "error") for column in wrong}
+    result = judge(logs(**columns), LOGS)
+    assert failed(result) == {(column, "critical") for column in wrong}
     assert not result.success
 
 
 def test_a_warning_does_not_block():
-    result = validate(logs(latency_ms=[-1, 1, 1]), "anonymized_logs", anonymized_logs_suite())
+    result = judge(logs(latency_ms=[-1, 1, 1]), LOGS)
     assert failed(result) == {("latency_ms", "warning")}
     assert result.success
 
 
 def test_columns_without_a_single_value_are_fine():
     empty = logs(thumb=[None] * 3, rating=[None] * 3)
-    assert validate(empty, "anonymized_logs", anonymized_logs_suite()).success
+    assert judge(empty, LOGS).success
 
 
 def test_a_good_corpus_passes():
     evaluation = [{"prompt": "Something else"}]
-    result = validate(corpus(), "training_corpus", training_corpus_suite(3, evaluation))
+    result = judge(corpus(), CORPUS, 3, evaluation)
     # One of three rows is for validation: worth a warning, not a refusal.
     assert failed(result) == {("is_validation", "warning")}
     assert result.success
@@ -158,42 +176,61 @@ def test_a_good_corpus_passes():
 )
 def test_a_wrong_corpus_fails_where_it_is_wrong(wrong: dict[str, dict[str, Any]]):
     columns = {name: values for change in wrong.values() for name, values in change.items()}
-    suite = training_corpus_suite(1, [{"prompt": "Evaluation question"}])
-    result = validate(corpus(**columns), "training_corpus", suite)
-    assert {column for column, severity in failed(result) if severity == "error"} == wrong.keys()
+    result = judge(corpus(**columns), CORPUS, 1, [{"prompt": "Evaluation question"}])
+    assert {column for column, severity in failed(result) if severity == "critical"} == wrong.keys()
     assert not result.success
 
 
 def test_too_few_rows_fail():
-    result = validate(corpus(), "training_corpus", training_corpus_suite(min_rows=4))
-    assert (None, "error") in failed(result)
+    result = judge(corpus(), CORPUS, min_rows=4)
+    assert (None, "critical") in failed(result)
     assert not result.success
 
 
 @pytest.mark.parametrize(
     ("table", "suite"),
     [
-        (pd.DataFrame(), anonymized_logs_suite()),
-        (logs().iloc[:0], anonymized_logs_suite(min_rows=0)),
-        (pd.DataFrame(columns=list(CorpusRow.__annotations__)), training_corpus_suite()),
-        (corpus().iloc[:0], training_corpus_suite(min_rows=0)),
+        (pd.DataFrame(), LOGS),
+        (logs().iloc[:0], LOGS),
+        (pd.DataFrame(columns=list(CorpusRow.__annotations__)), CORPUS),
+        (corpus().iloc[:0], CORPUS),
     ],
 )
 def test_an_empty_table_fails_and_does_not_raise(table: pd.DataFrame, suite: Suite):
-    result = validate(table, "s", suite)
+    result = judge(table, suite, min_rows=0)
     assert not result.success
     assert len(result.expectations) == len(suite.expectations)
 
 
 def test_a_missing_column_fails_what_needs_it():
-    result = validate(logs().drop(columns=["rating", "week"]), "s", anonymized_logs_suite())
-    assert failed(result) == {(c, "error") for c in ("rating", "week", "outside_partition")}
-    assert {e.problem for e in result.expectations if not e.success} == {"no such column"}
+    result = judge(logs().drop(columns=["rating", "domain"]), LOGS)
+    # `rating` is named by an expectation that blocks and by two that warn.
+    assert failed(result) == {
+        *((column, "critical") for column in ("rating", "domain", "outside_partition")),
+        ("rating", "warning"),
+    }
+    assert {r.problem for r in result.expectations if r.fails} == {"no such column"}
+
+
+def test_a_column_that_need_not_be_there_is_not_judged():
+    [language] = [r for r in judge(logs(), LOGS).expectations if r.expectation.if_present]
+    assert (language.outcome, language.problem) == (Outcome.NOT_JUDGED, "no such column")
+
+
+def test_a_table_of_weeks_without_its_week_is_outside_its_partition():
+    result = judge(logs().drop(columns=["week"]), LOGS)
+    assert failed(result) == {("week", "critical"), ("outside_partition", "critical")}
+
+
+def test_no_folder_is_left_in_the_temporary_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    judge(logs(), LOGS)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_cannot_be_computed_fails_without_its_exception():
-    suite = Suite([Expectation("expect_column_values_to_be_between", "a", {"min_value": 0})])
-    result = validate(pd.DataFrame({"a": [PLANTED, 3]}), "s", suite)
+    expectation = Expectation("expect_column_values_to_be_between", "a", {"min_value": 0})
+    result = validate(pd.DataFrame({"a": [PLANTED, 3]}), Suite("s", [expectation]))
     assert not result.success
     assert result.expectations[0].problem == "could not be computed"
     assert PLANTED not in repr(result)
@@ -203,16 +240,17 @@ def test_no_offending_text_leaves_great_expectations(capfd: pytest.CaptureFixtur
     """Every kind of expectation that could quote a value, failing on a planted one."""
     table = corpus(prompt=[PLANTED, PLANTED, "x"], split=[PLANTED] * 3, kind=[PLANTED] * 3)
     table["row_id"] = PLANTED
-    suite = training_corpus_suite()
     extra = [
         Expectation("expect_column_values_to_not_match_regex", "prompt", {"regex": "@"}),
         Expectation("expect_column_values_to_be_null", "prompt", severity=Severity.WARNING),
         Expectation("expect_column_most_common_value_to_be_in_set", "prompt", {"value_set": [1]}),
         Expectation("expect_column_mean_to_be_between", "prompt", {"min_value": 0}),
     ]
-    result = validate(table, "s", Suite([*suite.expectations, *extra], suite.derived))
+    result = judge(table, Suite("s", [*CORPUS.expectations, *extra]))
     assert not result.success
-    counts = {e.column: e.unexpected_count for e in result.expectations if e.unexpected_count}
+    counts = {
+        r.expectation.column: r.unexpected_count for r in result.expectations if r.unexpected_count
+    }
     assert counts["split"] == counts["row_id"] == 3
     written = capfd.readouterr()
     for place in (repr(result), json.dumps(asdict(result)), written.out, written.err):
@@ -220,41 +258,60 @@ def test_no_offending_text_leaves_great_expectations(capfd: pytest.CaptureFixtur
 
 
 def test_nothing_is_drawn_on_the_terminal(capfd: pytest.CaptureFixture[str]):
-    validate(logs(), "s", anonymized_logs_suite())
+    judge(logs(), LOGS)
     written = capfd.readouterr()
     assert (written.out, written.err) == ("", "")
 
 
 def test_counts_are_those_of_the_rows():
     table = logs(thumb=["maybe", "up", None])
-    result = validate(table, "s", anonymized_logs_suite())
-    (thumb,) = [e for e in result.expectations if e.column == "thumb"]
+    result = judge(table, LOGS)
+    thumb = next(r for r in result.expectations if r.expectation.column == "thumb")
     assert (thumb.element_count, thumb.unexpected_count, thumb.unexpected_percent) == (3, 1, 50.0)
 
 
 def test_results_come_in_the_order_of_the_suite():
-    suite = anonymized_logs_suite()
-    result = validate(logs(), "s", suite)
-    assert [(e.type, e.column) for e in result.expectations] == [
-        (e.type, e.column) for e in suite.expectations
-    ]
+    result = judge(logs(), LOGS)
+    assert [r.expectation for r in result.expectations] == list(LOGS.expectations)
 
 
-def test_an_unknown_expectation_is_an_error():
-    with pytest.raises(ValueError, match="knows no expectation 'expect_luck'"):
-        validate(logs(), "s", Suite([Expectation("expect_luck", "turn")]))
+def test_a_parameter_that_is_not_given_is_an_error():
+    with pytest.raises(ValueError, match="needs parameter 'min_rows'"):
+        validate(corpus(), CORPUS)
+
+
+def test_an_event_that_two_partitions_have_fails():
+    result = judge(logs(), LOGS, given=Given(shared_events=frozenset(["e2"])))
+    [shared] = result.failed
+    assert (shared.expectation.column, shared.unexpected_count) == ("in_another_partition", 1)
+
+
+def test_the_limits_of_the_list_of_expectations_are_those_of_the_library():
+    """What a suite may name exists in Great Expectations, with these arguments and no other."""
+    import great_expectations.expectations  # noqa: F401
+    from great_expectations.expectations.expectation import Expectation as Base
+    from great_expectations.expectations.registry import get_expectation_impl
+
+    shared = {*Base.__fields__}
+    shared |= {"batch_id", "row_condition", "condition_parser", "library_metadata"}
+    for name, arguments in EXPECTATIONS.items():
+        offered = {*get_expectation_impl(name).__fields__} - shared
+        known = set(arguments)
+        if name == KL_DIVERGENCE:
+            offered -= {"min_value", "max_value"}  # it has them and compares with `threshold`
+        assert known == offered, name
 
 
 def test_the_tables_index_does_not_matter():
     table = logs(turn=[0, -1, 2])
     table.index = pd.Index([5, 5, 5])
-    result = validate(table, "s", anonymized_logs_suite())
-    assert failed(result) == {("turn", "error")}
+    result = judge(table, LOGS)
+    assert failed(result) == {("turn", "critical")}
 
 
 def test_the_modules_load_without_great_expectations():
     code = (
-        "import sys, ft_assets.corpus.gx, ft_assets.corpus.expectations;"
+        "import sys, ft_assets.expectations.gx, ft_assets.expectations.checks;"
         "import ft_assets.monitoring.drift;"
         "sys.exit(any(m in sys.modules for m in ('great_expectations', 'evidently', 'sklearn')))"
     )
