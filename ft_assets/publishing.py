@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from ft_assets.bar_chart import bar_chart
 from ft_assets.settings import platform
 from ft_resources.lakefs.client import Draft, LakeFS
 from ft_resources.lakefs.ref import Ref
@@ -106,7 +107,17 @@ def ref_metadata(lakefs: LakeFS, ref: Ref) -> dict[str, dg.MetadataValue]:
         REF: dg.MetadataValue.json(ref.to_dict()),
         "lakefs_uri": dg.MetadataValue.text(ref.uri),
         "lakefs_commit": dg.MetadataValue.url(lakefs.commit_url(ref)),
+        "lakefs_diff": dg.MetadataValue.url(diff_url(lakefs, ref)),
     }
+
+
+def diff_url(lakefs: LakeFS, ref: Ref) -> str:
+    """Where a person sees what the commit of a ref changed against its first parent.
+
+    Both lakeFS's own pages and the embedded ones show it on the page of the commit. Where a
+    materialization changed nothing its ref names the commit that was there, of another run perhaps.
+    """
+    return lakefs.commit_url(ref) + "#changes"
 
 
 def count_metadata(
@@ -123,14 +134,50 @@ def count_metadata(
         "rows_out": rows_out,
         "quarantined": quarantined,
         "dropped": dg.MetadataValue.json(dict(sorted(dropped.items()))),
+        "drop_reasons": counts_table("dropped because", dropped),
         "dagster/row_count": rows_out,
     }
 
 
+def counted(name: str, label: str, counts: Mapping[str, int]) -> dict[str, Any]:
+    """Metadata of counts by label, such as a language mix: a table, and bars where there are any.
+
+    `label` heads the column of labels; "language_mix" becomes "language_mix" and
+    "language_mix_chart".
+    """
+    shown: dict[str, Any] = {name: counts_table(label, counts)}
+    if svg := bar_chart(counts, name.replace("_", " ")):
+        shown[f"{name}_chart"] = picture(svg, name.replace("_", " "))
+    return shown
+
+
+def counts_table(label: str, counts: Mapping[str, int]) -> dg.MetadataValue:
+    """Largest first, with the share of each and a last line that adds up."""
+    total = sum(counts.values())
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+    rows = [[name, f"{count:,}", f"{count / total:.1%}"] for name, count in ordered if count]
+    return markdown_table(
+        [label, "rows", "share"], [*rows, ["total", f"{total:,}", "100.0%" if total else ""]]
+    )
+
+
+def share(part: int, whole: int) -> float:
+    """A share to show, such as that of duplicates: 0 to 1, four digits; 0 of nothing is 0."""
+    if not 0 <= part <= whole:
+        raise ValueError(f"a share needs 0 <= part <= whole, got {part} of {whole}")
+    return round(part / whole, 4) if whole else 0.0
+
+
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MetadataValue:
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    lines = [_table_line(header), "|" + "---|" * len(header)]
+    lines += [_table_line(row) for row in rows]
     return dg.MetadataValue.md("\n".join(lines))
+
+
+def _table_line(cells: Sequence[object]) -> str:
+    """A cell must neither end its column nor its line."""
+    texts = (str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells)
+    return "| " + " | ".join(texts) + " |"
 
 
 def picture(svg: str, alt: str) -> dg.MetadataValue:

@@ -29,6 +29,7 @@ from ft_assets.partitions import all_weeks_of_the_domain, domain_weeks, domains,
 from ft_assets.publishing import (
     Refs,
     count_metadata,
+    counted,
     markdown_table,
     materialized,
     one,
@@ -247,8 +248,8 @@ def _anonymized_facts(result: Anonymized) -> dict[str, Any]:
     return {
         **count_metadata(result.rows_in, len(result.rows), 0, result.dropped),
         "identifiers_masked": sum(result.masked.values()),
-        "identifiers_by_type": markdown_table(["type", "masked"], sorted(result.masked.items())),
-        "texts_repaired": markdown_table(["repair", "texts"], sorted(result.fixes.items())),
+        **counted("identifiers_by_type", "type", result.masked),
+        **counted("texts_repaired", "repair", result.fixes),
     }
 
 
@@ -257,7 +258,6 @@ def _corpus_facts(counts: Counts) -> dict[str, Any]:
         **count_metadata(counts.rows_in, counts.rows_out, 0, counts.dropped),
         "rows_by_kind": dg.MetadataValue.json(dict(sorted(counts.by_kind.items()))),
         "dropped_by_kind": dg.MetadataValue.json(dict(sorted(counts.dropped_by_kind.items()))),
-        "reasons": markdown_table(["dropped because", "rows"], sorted(counts.dropped.items())),
         "rows_by_split": markdown_table(["split", "rows"], sorted(counts.by_split.items())),
         "documents_in": counts.documents_in,
         "documents_used": counts.documents_used,

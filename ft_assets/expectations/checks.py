@@ -80,7 +80,9 @@ def guarded(
     judged = _judge(context, asset, tables, given or Given())
     for one in judged:
         pages = {e.label: _address(_folder(asset, one.key, e.label)) for e in one.earlier}
-        html = render(_subject(asset, one.key), one.result, one.earlier, pages)
+        html = render(
+            _subject(asset, one.key), one.result, one.earlier, pages, _listing(asset, one)
+        )
         draft.write(_folder(asset, one.key), {PAGE: html})
     draft.commit(message)
 
@@ -251,6 +253,11 @@ def _folder(asset: str, key: str, week: str | None = None) -> str:
     domain, own = split_key(key)
     week = own if week is None else week
     return f"{DOCS}{asset}/domain={domain}/" + (f"week={week}/" if own else "")
+
+
+def _listing(asset: str, judged: _Judged) -> str:
+    folder = f"{DOCS}{asset}/domain={split_key(judged.key)[0]}/"
+    return "objects?" + urlencode({"ref": MAIN, "path": folder}, safe="/")
 
 
 def _address(folder: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from ft_assets.expectations.gx import ExpectationResult, Outcome, SuiteResult
 from ft_assets.expectations.known import ROW_COUNT
 from ft_assets.expectations.suite import Severity
-from ft_assets.expectations.usual import Band, Earlier, history
+from ft_assets.expectations.usual import Band, Earlier, history, usual_shares
 
 TEMPLATE = Path(__file__).parent / "page.html"
 PAGE = "validation.html"
@@ -38,8 +38,11 @@ def render(
     result: SuiteResult,
     earlier: Sequence[Earlier] = (),
     pages: Mapping[str, str] | None = None,
+    folder: str = "",
 ) -> bytes:
-    """HTML; `pages` has the address of the page of an earlier week, by its label."""
+    """HTML; `pages` has the address of the page of an earlier week, by its label, and `folder` is
+    the address of the list of all pages of the asset and domain.
+    """
     critical, warning = result.of(Severity.CRITICAL), result.of(Severity.WARNING)
     head, rows = _history(result, earlier, pages or {})
     text = _template().render(
@@ -47,6 +50,7 @@ def render(
         asset=subject.asset,
         domain=subject.domain,
         week=subject.week,
+        folder=folder,
         verdict=_verdict(result),
         tiles=[
             ("rows", f"{result.rows:,}"),
@@ -54,8 +58,8 @@ def render(
             ("usual", _held(warning)),
             ("not judged", str(sum(r.outcome is Outcome.NOT_JUDGED for r in warning + critical))),
         ],
-        critical=[_line(r) for r in critical],
-        warning=[_line(r) | _compared(r, earlier) for r in warning],
+        critical=[_line(r) for r in _failing_first(critical)],
+        warning=[_line(r) | _compared(r, earlier) for r in _failing_first(warning)],
         earlier=_span(earlier),
         history=rows,
         history_head=head,
@@ -90,15 +94,24 @@ def _held(results: Sequence[ExpectationResult]) -> str:
     return f"{sum(not r.fails for r in judged)} of {len(judged)}"
 
 
+def _failing_first(results: Sequence[ExpectationResult]) -> list[ExpectationResult]:
+    return sorted(results, key=lambda r: not r.fails)
+
+
 def _line(result: ExpectationResult) -> dict[str, Any]:
     expectation = result.expectation
-    bad = "bad" if expectation.severity is Severity.CRITICAL else "odd"
-    tones = {Outcome.HOLDS: "good", Outcome.FAILS: bad, Outcome.NOT_JUDGED: "none"}
-    shown = result.outcome.value + (f": {result.problem}" if result.problem else "")
+    blocks = expectation.severity is Severity.CRITICAL
+    tones = {
+        Outcome.HOLDS: "good",
+        Outcome.FAILS: "bad" if blocks else "odd",
+        Outcome.NOT_JUDGED: "none",
+    }
+    state = result.outcome.value if blocks or not result.fails else "unusual"
+    shown = state + (f": {result.problem}" if result.problem else "")
     percent = result.unexpected_percent
     return {
         "column": ", ".join(expectation.columns) or "(table)",
-        "says": expectation.type.removeprefix("expect_").replace("_", " "),
+        "says": _phrase(expectation.type),
         "arguments": _arguments(expectation.arguments),
         "note": expectation.note,
         "rows": f"{result.element_count:,}",
@@ -107,6 +120,11 @@ def _line(result: ExpectationResult) -> dict[str, Any]:
         "tone": tones[result.outcome],
         "state": shown,
     }
+
+
+def _phrase(kind: str) -> str:
+    """Great Expectations' name as words; the column stands beside it."""
+    return kind.removeprefix("expect_").removeprefix("column_").replace("_", " ")
 
 
 def _arguments(arguments: Mapping[str, Any]) -> str:
@@ -118,13 +136,17 @@ def _arguments(arguments: Mapping[str, Any]) -> str:
 def _compared(result: ExpectationResult, earlier: Sequence[Earlier]) -> dict[str, Any]:
     figure, band = result.figure, result.band
     now = "" if figure is None else figure_text(result, figure)
-    before = [f["value"] for _, f in history(result.expectation, earlier) if "value" in f]
+    figures = [found for _, found in history(result.expectation, earlier)]
+    before = [found["value"] for found in figures if "value" in found]
+    usual = "" if band is None else number(band.usual)
+    if figures and "mix" in figures[-1]:
+        usual = figure_text(result, {"mix": usual_shares(figures)})
     chart = ""
     if figure is not None and "value" in figure and before:
         chart = _chart(before, float(figure["value"]), band, result.fails)
     return {
         "now": now,
-        "usual": "" if band is None else number(band.usual),
+        "usual": usual,
         "limits": "" if band is None else f"{_limit(band.low)} to {_limit(band.high)}",
         "chart": chart,
     }
@@ -133,7 +155,7 @@ def _compared(result: ExpectationResult, earlier: Sequence[Earlier]) -> dict[str
 def figure_text(result: ExpectationResult, figure: Mapping[str, Any]) -> str:
     """A count, a mean or a share as text; a mix as shares of its largest parts."""
     if "mix" in figure:
-        rows = sum(figure["mix"].values())
+        rows = sum(figure["mix"].values()) or 1
         parts = sorted(figure["mix"].items(), key=lambda item: (-item[1], item[0]))[:3]
         return ", ".join(f"{label} {count / rows:.1%}" for label, count in parts)
     if result.expectation.type == ROW_COUNT:

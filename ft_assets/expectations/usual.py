@@ -22,7 +22,7 @@ from ft_assets.expectations.suite import Expectation, Reference, Suite, Usual
 
 WINDOW = 8  # earlier weeks
 MIN_WEEKS = 4
-DEVIATIONS = 4  # half-width of the band, in standard deviations
+DEVIATIONS = 3  # half-width of the band, in standard deviations
 MAD_TO_SD = 1.4826  # of a normal distribution
 IQR_TO_SD_OF_MEDIAN = 0.93  # 1.2533 / 1.349, of a normal distribution
 MAX_MIX = 50  # labels kept; the rest counts as OTHER
@@ -132,11 +132,11 @@ def _band(usual: Usual, now: Figure, before: Sequence[Figure]) -> Band:
     error = spread / math.sqrt(now["n"])
     middle = statistics.median(values)
     if not usual.relative:
-        half = max(usual.within, DEVIATIONS * math.hypot(_scatter(values), error))
-        return Band(middle - half, middle + half, middle)
+        half = max(usual.within, DEVIATIONS * max(_scatter(values), error))
+        return Band(max(0.0, middle - half), middle + half, middle)  # none of them is negative
     # As a ratio, so that the lower limit stays above zero and a lost week is always outside.
     ratios = [math.log(max(value, 0.5) / max(middle, 0.5)) for value in values]
-    noise = DEVIATIONS * math.hypot(_scatter(ratios), error / max(middle, 0.5))
+    noise = DEVIATIONS * max(_scatter(ratios), error / max(middle, 0.5))
     low = middle * min(1 - min(usual.within, 0.99), math.exp(-noise))
     return Band(low, middle * max(1 + usual.within, math.exp(noise)), middle)
 
@@ -148,13 +148,19 @@ def _scatter(values: Sequence[float]) -> float:
     return MAD_TO_SD * deviation * (1 + 2 / len(values))
 
 
-def _usual_mix(usual: Usual, now: Figure, before: Sequence[Figure]) -> dict[str, Any]:
-    """Great Expectations' arguments: the mean of the earlier shares, and how far is far."""
+def usual_shares(before: Sequence[Figure]) -> dict[str, float]:
+    """The mean share of each label in earlier weeks, each week counting alike."""
     shares: dict[str, float] = {}
     for figure in before:
         rows = sum(figure["mix"].values())
         for label, count in figure["mix"].items():
             shares[label] = shares.get(label, 0.0) + count / rows / len(before)
+    return shares
+
+
+def _usual_mix(usual: Usual, now: Figure, before: Sequence[Figure]) -> dict[str, Any]:
+    """Great Expectations' arguments: the earlier shares, and how far is far."""
+    shares = usual_shares(before)
     rows, labels = sum(now["mix"].values()), len(shares.keys() | now["mix"].keys())
     # 2 n times the divergence is chi-squared with one degree of freedom less than labels.
     noise = (labels - 1 + DEVIATIONS * math.sqrt(2 * (labels - 1))) / (2 * rows)

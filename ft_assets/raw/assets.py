@@ -11,6 +11,7 @@ from ft_assets.expectations.checks import expectation_checks, guarded
 from ft_assets.partitions import domain_weeks, domains, split_key
 from ft_assets.publishing import (
     count_metadata,
+    counted,
     markdown_table,
     materialized,
     open_draft,
@@ -122,9 +123,7 @@ def _publish(
             **count_metadata(
                 intake.rows_in, len(intake.rows), len(intake.quarantined), intake.dropped
             ),
-            "quarantine_reasons": markdown_table(
-                ["reason", "rows"], sorted(intake.reasons().items())
-            ),
+            **counted("quarantine_reasons", "reason", intake.reasons()),
             "files": markdown_table(["file", "rows"], sorted(intake.files().items())),
             **merged.facts[key],
         }
