@@ -1,9 +1,12 @@
-"""The numbers behind two limits: `python -m tests.measure gate|drift [FEED FOLDER]`.
+"""The numbers behind three limits: `python -m tests.measure gate|drift|usual [FEED FOLDER]`.
 
 gate: the loss difference between adapters that differ in their seed alone (A/A), on the evaluation
 set. The margin of the promotion gate has to cover it (docs/decisions/0005-gate.md).
 drift: the score of single weeks and of three weeks against the first six (docs/decisions/
-0006-drift.md). Without a folder the sample feed is measured.
+0006-drift.md).
+usual: what is unusual in single weeks against the weeks before, and how often chance alone is
+(docs/decisions/0014-usual-weeks.md).
+Without a folder the sample feed is measured.
 """
 
 import json
@@ -15,6 +18,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ft_assets.corpus import anonymize
@@ -131,6 +135,67 @@ def measure_drift(data: Path) -> None:
         print(f"{domain}: score/limit of weeks 7 on: {singles}; of the last three: {scores[-1]}")
 
 
+def measure_usual(data: Path) -> None:
+    from ft_assets.expectations import usual
+    from ft_assets.expectations.derived import Given, derive
+    from ft_assets.expectations.suite import load_suite
+
+    for name in ("raw_logs", "anonymized_logs"):
+        suite = load_suite(name)
+        columns = {column for e in suite.expectations for column in e.columns}
+        weekly = [e for e in suite.expectations if e.usual]
+        judged, unusual, nothing = 0, [], 0
+        for domain in domains_of(data):
+            read = rows(data, domain, "logs", schema.Interaction)
+            table = pd.DataFrame(read if name == "raw_logs" else logs_of(data, domain))
+            table = derive(table, columns, Given())
+            known = {
+                f"{domain}|{week}": usual.figures(part, suite)
+                for week, part in table.groupby("week")
+            }
+            for key, now in known.items():
+                for expectation in weekly:
+                    figure = now.get(expectation.key)
+                    band = usual.limits(expectation, figure, usual.earlier_weeks(key, known))
+                    if not isinstance(band, usual.Band) or figure is None:
+                        nothing += 1
+                        continue
+                    judged += 1
+                    low, high = band.low or 0.0, band.high or float("inf")
+                    if not low <= figure["value"] <= high:
+                        value = f"{figure['value']:.3f} outside {low:.3f} to {high:.3f}"
+                        unusual.append(f"{key} {expectation.key} {value}")
+        print(
+            f"{name}: {judged} judged, {nothing} not, {len(unusual)} unusual", *unusual, sep="\n  "
+        )
+    for weeks in (usual.MIN_WEEKS, usual.WINDOW):
+        for ratio in (1, 3):
+            rates = [_share_outside(weeks, ratio, shift) for shift in (0, 6, 8)]
+            print(
+                f"{weeks} earlier weeks that scatter {ratio} times as chance does: "
+                f"{rates[0]:.2%} outside, {rates[1]:.0%} when shifted by 6 deviations, "
+                f"{rates[2]:.0%} by 8"
+            )
+
+
+def _share_outside(weeks: int, ratio: float, shift: float, trials: int = 20_000) -> float:
+    """Of normal weeks with deviation 1, of which chance is 1 / ratio; `within` is left out."""
+    from ft_assets.expectations import usual
+    from ft_assets.expectations.suite import Reference, Usual
+
+    dice = np.random.default_rng(0)
+    wanted = Usual(Reference.WEEKS, 1e-9)
+    outside = 0
+    for _ in range(trials):
+        # 100: none of the figures is negative.
+        *before, now = dice.normal(100, 1, weeks + 1)
+        history = [{"value": value, "spread": 1 / ratio, "n": 1} for value in before]
+        figure = {"value": now + shift, "spread": 1 / ratio, "n": 1}
+        band = usual.band(wanted, figure, history)
+        outside += not (band.low or 0) <= figure["value"] <= (band.high or 0)
+    return outside / trials
+
+
 def main() -> None:
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as name:
@@ -142,8 +207,10 @@ def main() -> None:
             write_feed(data)
         if sys.argv[1] == "gate":
             measure_gate(data, folder)
-        else:
+        elif sys.argv[1] == "drift":
             measure_drift(data)
+        else:
+            measure_usual(data)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import dagster as dg
 import pandas as pd
 
 from ft_assets.expectations.derived import PARTITION, Given, derive
-from ft_assets.expectations.gx import ExpectationResult, SuiteResult, validate
+from ft_assets.expectations.gx import ExpectationResult, Outcome, SuiteResult, validate
 from ft_assets.expectations.page import PAGE, Subject, figure_text, number, render
 from ft_assets.expectations.suite import Severity
 from ft_assets.expectations.usual import WINDOW, Earlier, Figures, earlier_weeks
@@ -192,14 +192,14 @@ def _checks(
             "expectations": len(found),
             "failed": len(failing),
             "rows": sum(one.result.rows for one in judged),
-            "results": _table(failing or found, len(judged) > 1),
         }
-        if len(links) == 1:
-            metadata["report"] = dg.MetadataValue.url(next(iter(links.values())))
+        if len(judged) == 1:
+            metadata["report"] = dg.MetadataValue.url(links[judged[0].key])
+            metadata["results"] = _table(failing or found)
         else:
-            metadata["reports"] = markdown_table(
-                ["partition", "report"], [[k, f"[open]({url})"] for k, url in links.items()]
-            )
+            metadata["reports"] = _by_partition(judged, severity, links)
+            if failing:
+                metadata["results"] = _table(failing, with_partition=True)
         if branch:
             metadata["branch"] = dg.MetadataValue.url(branch)
         yield dg.AssetCheckResult(
@@ -207,13 +207,30 @@ def _checks(
         )
 
 
-def _table(found: Sequence[tuple[str, ExpectationResult]], several: bool) -> dg.MetadataValue:
-    """What fails, or everything where nothing does."""
+def _by_partition(
+    judged: Sequence[_Judged], severity: Severity, links: Mapping[str, str]
+) -> dg.MetadataValue:
+    rows = []
+    for one in judged[:LISTED]:
+        found = [r for r in one.result.of(severity) if r.outcome is not Outcome.NOT_JUDGED]
+        held = f"{sum(not r.fails for r in found)} of {len(found)}"
+        rows.append([one.key, f"{one.result.rows:,}", held, f"[open]({links[one.key]})"])
+    return markdown_table(["partition", "rows", "hold", "report"], rows + _more(len(judged)))
+
+
+def _table(
+    found: Sequence[tuple[str, ExpectationResult]], with_partition: bool = False
+) -> dg.MetadataValue:
+    """Failing expectations, or all of one partition where none fails."""
     head = ["expectation", "column", "result", "rows", "unexpected", "now", "limits"]
-    rows = [([key] if several else []) + _cells(r) for key, r in found[:LISTED]]
-    if len(found) > LISTED:
-        rows.append([f"and {len(found) - LISTED} more", *[""] * (len(head) - (not several))])
-    return markdown_table((["partition"] if several else []) + head, rows)
+    rows = [([key] if with_partition else []) + _cells(r) for key, r in found[:LISTED]]
+    return markdown_table(
+        (["partition"] if with_partition else []) + head, rows + _more(len(found))
+    )
+
+
+def _more(count: int) -> list[list[object]]:
+    return [[f"and {count - LISTED} more"]] if count > LISTED else []
 
 
 def _cells(result: ExpectationResult) -> list[object]:

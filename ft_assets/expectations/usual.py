@@ -25,6 +25,7 @@ MIN_WEEKS = 4
 DEVIATIONS = 3  # half-width of the band, in standard deviations
 MAD_TO_SD = 1.4826  # of a normal distribution
 IQR_TO_SD_OF_MEDIAN = 0.93  # 1.2533 / 1.349, of a normal distribution
+MIN_ROWS = 5  # fewer are no figure: the mean of one row would be that row's value
 MAX_MIX = 50  # labels kept; the rest counts as OTHER
 OTHER = "other"
 
@@ -64,7 +65,7 @@ def _figure(table: pd.DataFrame, expectation: Expectation) -> Figure | None:
     if expectation.type == KL_DIVERGENCE:
         return _mix(column.dropna().astype(str))
     measured = column if "non_null" in expectation.type else column.dropna()
-    if measured.empty:
+    if len(measured) < MIN_ROWS:
         return None
     value, spread = _measure(expectation.type, measured)
     return {"value": round(value, 6), "spread": round(spread, 6), "n": len(measured)}
@@ -118,7 +119,7 @@ def limits(
         return f"fewer than {MIN_WEEKS} earlier weeks"
     if expectation.type == KL_DIVERGENCE:
         return _usual_mix(usual, now, before)
-    return _band(usual, now, before)
+    return band(usual, now, before)
 
 
 def _since_last(usual: Usual, last: Figure) -> Band:
@@ -126,7 +127,8 @@ def _since_last(usual: Usual, last: Figure) -> Band:
     return Band(last["value"] - fall, None, last["value"])
 
 
-def _band(usual: Usual, now: Figure, before: Sequence[Figure]) -> Band:
+def band(usual: Usual, now: Figure, before: Sequence[Figure]) -> Band:
+    """Around the median of the earlier values; by ratio where the suite says per cent."""
     values = [figure["value"] for figure in before]
     spread = max(now["spread"], statistics.median(figure["spread"] for figure in before))
     error = spread / math.sqrt(now["n"])

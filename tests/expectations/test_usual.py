@@ -113,10 +113,16 @@ def test_a_week_that_is_not_over_may_have_few_rows():
 
 
 def test_chance_alone_is_no_alarm_in_a_small_week():
-    """Three thumbs of one kind say little about a share of 0.7."""
-    table = week(99, rows=250)
-    table["thumb_is_up"] = [1.0] * 3 + [None] * (len(table) - 3)
+    """Six thumbs of one kind say little about a share of 0.7."""
+    table = week(99)
+    table["thumb_is_up"] = [1.0] * 6 + [None] * (len(table) - 6)
     assert "thumb_is_up" not in unusual(validate(table, WATCHED, {}, earlier()))
+
+
+def test_a_figure_is_never_the_value_of_a_row():
+    table = week(99)
+    table["thumb_is_up"] = [1.0] * (usual.MIN_ROWS - 1) + [None] * (len(table) - usual.MIN_ROWS + 1)
+    assert "expect_column_mean_to_be_between(thumb_is_up)" not in figures(table, WATCHED)
 
 
 def test_the_figures_are_those_of_great_expectations():
