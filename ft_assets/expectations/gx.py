@@ -149,18 +149,10 @@ def _validate(
         # It imports modules that Python 3.11 deprecates (sre_constants, sre_parse).
         warnings.simplefilter("ignore", DeprecationWarning)
         import great_expectations as gx
-        from great_expectations.data_context.types.base import (
-            DataContextConfig,
-            InMemoryStoreBackendDefaults,
-            ProgressBarsConfig,
-        )
+        from great_expectations.data_context.types.base import ProgressBarsConfig
         from great_expectations.expectations.registry import get_expectation_impl
 
-    # Its default would leave an empty folder for documents in the temporary folder, every time.
-    stores = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
-    context = gx.get_context(
-        mode="ephemeral", project_config=DataContextConfig(store_backend_defaults=stores)
-    )
+    context = gx.get_context(mode="ephemeral")
     context.enable_analytics(False)
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("tables").add_dataframe_asset("table")

@@ -222,12 +222,6 @@ def test_a_table_of_weeks_without_its_week_is_outside_its_partition():
     assert failed(result) == {("week", "critical"), ("outside_partition", "critical")}
 
 
-def test_no_folder_is_left_in_the_temporary_folder(monkeypatch, tmp_path):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    judge(logs(), LOGS)
-    assert not list(tmp_path.iterdir())
-
-
 def test_what_cannot_be_computed_fails_without_its_exception():
     expectation = Expectation("expect_column_values_to_be_between", "a", {"min_value": 0})
     result = validate(pd.DataFrame({"a": [PLANTED, 3]}), Suite("s", [expectation]))
