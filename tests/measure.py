@@ -24,8 +24,9 @@ import pandas as pd
 from ft_assets.corpus import anonymize
 from ft_assets.corpus.compose import Policy, compose_eval, compose_training
 from ft_assets.demo.feed import domains_of, general_text
+from ft_assets.publishing import share
 from ft_assets.raw import schema
-from ft_assets.raw.intake import take_up
+from ft_assets.raw.intake import Intake, take_up
 from ft_assets.raw.sample_feed import write_feed
 from ft_assets.raw.sources import list_files
 
@@ -35,9 +36,13 @@ BASE_CACHE = Path(".ft/base_models")
 
 
 def rows(data: Path, domain: str, kind: str, model: type[schema.Row]) -> list[dict[str, Any]]:
+    return taken(data, domain, kind, model).rows
+
+
+def taken(data: Path, domain: str, kind: str, model: type[schema.Row]) -> Intake:
     files = list_files([f"{data.resolve()}/{domain}/{kind}*.jsonl*"])
     now = datetime.now(UTC)
-    return take_up(files, model, domain=domain, now=now, unknown_fields="ignore").rows
+    return take_up(files, model, domain=domain, now=now, unknown_fields="ignore")
 
 
 def logs_of(data: Path, domain: str) -> list[dict[str, Any]]:
@@ -146,8 +151,10 @@ def measure_usual(data: Path) -> None:
         weekly = [e for e in suite.expectations if e.usual]
         judged, unusual, nothing = 0, [], 0
         for domain in domains_of(data):
-            read = rows(data, domain, "logs", schema.Interaction)
-            table = pd.DataFrame(read if name == "raw_logs" else logs_of(data, domain))
+            if name == "raw_logs":
+                table = _raw_table(taken(data, domain, "logs", schema.Interaction))
+            else:
+                table = pd.DataFrame(logs_of(data, domain))
             table = derive(table, columns, Given())
             known = {
                 f"{domain}|{week}": usual.figures(part, suite)
@@ -176,6 +183,17 @@ def measure_usual(data: Path) -> None:
                 f"{rates[0]:.2%} outside, {rates[1]:.0%} when shifted by 6 deviations, "
                 f"{rates[2]:.0%} by 8"
             )
+
+
+def _raw_table(intake: Intake) -> pd.DataFrame:
+    """As the asset raw_logs gives it to its suite."""
+    weeks = sorted({week for week, _ in intake.lines})
+    tables = [
+        pd.DataFrame(part.rows).assign(quarantined_share=share(len(part.quarantined), part.rows_in))
+        for part in intake.by_week(weeks).values()
+        if part.rows
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def _share_outside(weeks: int, ratio: float, shift: float, trials: int = 20_000) -> float:

@@ -15,6 +15,7 @@ from ft_assets.publishing import (
     markdown_table,
     materialized,
     open_draft,
+    share,
 )
 from ft_assets.raw import schema
 from ft_assets.raw.intake import Intake, take_up
@@ -115,7 +116,12 @@ def _publish(
             },
         )
     message = f"{context.asset_key.to_user_string()}: take up {', '.join(taken)}"[:200]
-    tables = {key: pd.DataFrame(intake.rows) for key, intake in taken.items()}
+    tables = {
+        key: pd.DataFrame(intake.rows).assign(
+            quarantined_share=share(len(intake.quarantined), intake.rows_in)
+        )
+        for key, intake in taken.items()
+    }
     merged = yield from guarded(context, lakefs, draft, tables, message)
     refs: dict[str | None, Ref] = {key: merged.refs[prefix(key)] for key in taken}
     metadata: dict[str | None, dict[str, Any]] = {

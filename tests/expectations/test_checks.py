@@ -39,6 +39,7 @@ def users(rows: int) -> pd.DataFrame:
             "training_consent": [True] * rows,
             "source_file": "users.jsonl",
             "source_line": range(1, rows + 1),
+            "quarantined_share": 0.0,
         }
     )
 
