@@ -19,7 +19,7 @@ from ft_assets.expectations.derived import PARTITION, Given, derive
 from ft_assets.expectations.gx import ExpectationResult, Outcome, SuiteResult, validate
 from ft_assets.expectations.page import PAGE, Subject, figure_text, number, render
 from ft_assets.expectations.suite import Severity
-from ft_assets.expectations.usual import WINDOW, Earlier, Figures, earlier_weeks
+from ft_assets.expectations.usual import WINDOW, Earlier, Figures, earlier_weeks, figures
 from ft_assets.partitions import WEEKS, split_key
 from ft_assets.publishing import facts_of, markdown_table, newest
 from ft_assets.settings import platform
@@ -95,8 +95,8 @@ def guarded(
     yield from _checks(judged, links, None)
     facts: dict[str | None, dict[str, Any]] = {
         one.key: {
-            FIGURES: dg.MetadataValue.json(one.result.figures),
             "validation": dg.MetadataValue.url(links[one.key]),
+            FIGURES: dg.MetadataValue.json(one.result.figures),
         }
         for one in judged
     }
@@ -117,13 +117,9 @@ def _judge(
     for key in sorted(tables):
         columns = {column for e in suites[key].expectations for column in e.columns}
         table = derive(tables[key].assign(**{PARTITION: key}), columns, given)
-        weekly = bool(split_key(key)[1])
-        earlier = earlier_weeks(key, known) if weekly else []
+        known[key] = figures(table, suites[key])
+        earlier = _earlier(context, key, known)
         result = validate(table, suites[key], _parameters(given), earlier, _is_over(key))
-        if not weekly and (before := _version_before(context, key, result.figures)):
-            earlier = [before]
-            result = validate(table, suites[key], _parameters(given), earlier)
-        known[key] = result.figures
         judged.append(_Judged(key, result, earlier))
     return judged
 
@@ -159,15 +155,20 @@ def _known(
     return known
 
 
-def _version_before(context: dg.AssetExecutionContext, key: str, now: Figures) -> Earlier | None:
-    """The last version with other figures: making the same once more compares with the same."""
+def _earlier(
+    context: dg.AssetExecutionContext, key: str, known: Mapping[str, Figures]
+) -> list[Earlier]:
+    """The weeks before, or the last version of what is taken up whole with other figures: making
+    the same once more compares with the same.
+    """
+    if split_key(key)[1]:
+        return earlier_weeks(key, known)
     selected = dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=[key])
-    records = context.instance.fetch_materializations(selected, limit=VERSIONS).records
-    for record in records:
+    for record in context.instance.fetch_materializations(selected, limit=VERSIONS).records:
         found = facts_of(record.asset_materialization).get(FIGURES)
-        if found and json.dumps(found, sort_keys=True) != json.dumps(now, sort_keys=True):
-            return Earlier("the last version", found)
-    return None
+        if found and json.dumps(found, sort_keys=True) != json.dumps(known[key], sort_keys=True):
+            return [Earlier("the last version", found)]
+    return []
 
 
 def _is_over(key: str) -> bool:
