@@ -7,7 +7,7 @@ of a person and stay; so do card and account numbers whose check digits do not h
 A date is found where words tie it to a person (birth, admission, death ...), and everywhere in a
 text that is somebody's record; the dates of a contract or an annual report stay.
 
-Patterns run in RE2 over the shadow of the text (shadow.py), rules and checks are in rules.py.
+Patterns run in RE2 over the shadow of the text (shadow.py), rules and checks are in rules/.
 Linear time: no repetition without a bound, no backtracking outside short windows.
 """
 
@@ -17,6 +17,11 @@ from typing import NamedTuple
 import re2
 
 from ft_assets.corpus import columns, rules
+from ft_assets.corpus.rules.addresses import street_zip
+from ft_assets.corpus.rules.dates import RECORD, RECORD_DATE
+from ft_assets.corpus.rules.labelled import next_id
+from ft_assets.corpus.rules.phones import next_phone
+from ft_assets.corpus.rules.rule import Rule
 from ft_assets.corpus.shadow import cast
 
 TYPES = rules.TYPES
@@ -41,7 +46,7 @@ _OPTIONS.log_errors = False
 _OPTIONS.encoding = re2.Options.Encoding.LATIN1  # the shadow is ASCII
 
 _PATTERNS = [re2.compile(rule.pattern.encode(), _OPTIONS) for rule in rules.RULES]
-_RECORD_DATE = re2.compile(rules.RECORD_DATE.pattern.encode(), _OPTIONS)
+_RECORD_DATE_PATTERN = re2.compile(RECORD_DATE.pattern.encode(), _OPTIONS)
 
 # Triggers, in the order of the rules, then these two.
 _RECORD = len(rules.RULES)
@@ -51,7 +56,7 @@ _TRIGGERS_PER_SET = 14  # one set of all has so many states that building them t
 
 def _sets_of_triggers() -> "list[re2.Set]":
     patterns = [rule.trigger or rule.pattern for rule in rules.RULES]
-    patterns += [rules.RECORD, columns.TRIGGER]
+    patterns += [RECORD, columns.TRIGGER]
     sets = []
     for first in range(0, len(patterns), _TRIGGERS_PER_SET):
         one = re2.Set.SearchSet(_OPTIONS)
@@ -93,19 +98,19 @@ def find(text: str, types: frozenset[str] | None = None) -> list[Span]:
         if number in triggered and rule.type in wanted:
             candidates += _matches(rule, _PATTERNS[number], data, readable)
     if _RECORD in triggered and "DATE" in wanted:
-        candidates += _matches(rules.RECORD_DATE, _RECORD_DATE, data, readable)
+        candidates += _matches(RECORD_DATE, _RECORD_DATE_PATTERN, data, readable)
     if "ZIP" in wanted:
         streets = [c for c in candidates if c.type == "STREET_ADDRESS"]
-        found = (rules.street_zip(readable, street.end) for street in streets)
+        found = (street_zip(readable, street.end) for street in streets)
         candidates += [_Candidate(9, *place, "ZIP") for place in found if place]
     for phone in [c for c in candidates if c.type == "PHONE"]:
         end = phone.end
-        while place := rules.next_phone(readable, end):
+        while place := next_phone(readable, end):
             candidates.append(_Candidate(9, *place, "PHONE"))
             end = place[1]
     for number in [c for c in candidates if c.type == "ID"]:
         found = number
-        while place := rules.next_id(readable, found.start, found.end):
+        while place := next_id(readable, found.start, found.end):
             found = _Candidate(9, *place, "ID")
             candidates.append(found)
     if _COLUMNS in triggered:
@@ -117,9 +122,7 @@ def find(text: str, types: frozenset[str] | None = None) -> list[Span]:
     return [Span(*shadow.span(c.start, c.end), c.type) for c in _without_overlaps(candidates, data)]
 
 
-def _matches(
-    rule: rules.Rule, pattern: "re2._Regexp", data: bytes, readable: str
-) -> list[_Candidate]:
+def _matches(rule: Rule, pattern: "re2._Regexp", data: bytes, readable: str) -> list[_Candidate]:
     found = []
     place = 0  # where the search goes on: behind what was taken, so that nothing is read twice
     while match := pattern.search(data, place):
@@ -161,7 +164,9 @@ def _without_overlaps(candidates: list[_Candidate], data: bytes) -> list[_Candid
     """The lower rank wins, then the longer one; what it leaves of the other is kept if it tells."""
     taken = bytearray(len(data))
     kept = []
-    for candidate in sorted(set(candidates), key=lambda c: (c.rank, c.start - c.end, c.start)):
+    for candidate in sorted(
+        set(candidates), key=lambda c: (c.rank, c.start - c.end, c.start, c.type)
+    ):
         start, end = candidate.start, candidate.end
         # Losing to an overlap must not leave the rest of a longer value in the open.
         while start < end and taken[start]:

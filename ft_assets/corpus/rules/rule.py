@@ -1,0 +1,127 @@
+"""What a rule is, and the pieces that rules of every family are made of."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import re2
+
+from ft_assets.corpus import vocabulary as words
+
+Found = tuple[int, int] | None  # where in the shadow
+Check = Callable[[str, int, int], Found]
+
+
+@dataclass(frozen=True)
+class Rule:
+    type: str
+    pattern: str
+    check: Check
+    rank: int  # of two that overlap the lower rank stays
+    value: re.Pattern[str] | None = None  # with a group: inside the match; without: behind it
+    # A simpler pattern that is in every text in which `pattern` is: all triggers are searched in
+    # one pass, and counted repetition, which makes that pass slow, is left to `pattern`.
+    trigger: str = ""  # "": the pattern itself
+    retry: bool = False  # after a match that fails the check, at its next group of digits
+
+
+class Before:
+    (
+        """Whether the characters just before a place end in a pattern; RE2, as `re` """
+        """takes 100x longer."""
+    )
+
+    def __init__(self, pattern: str, size: int = 40) -> None:
+        self._pattern = re2.compile(f"(?i)(?:{pattern})$".encode())
+        self._size = size
+
+    def __call__(self, shadow: str, place: int) -> bool:
+        window = shadow[max(0, place - self._size) : place].encode("ascii")
+        return self._pattern.search(window) is not None
+
+
+# Letters and digits around a value make it part of something longer.
+EDGE = r"(?:^|[^A-Za-z0-9])"
+PUNCT = r"""[\s"'`:=>#.|(\[\]{}\\*/\x01\x02-]"""
+MARKUP = r"(?:</?[A-Za-z!][^<>\n]{0,60}>\s{0,3}){0,3}"
+WORD_END = rf"(?:{words.NUMBER})?(?:\b|[_#.: ])"  # "passportNumber"
+# Between the word that names a value and the value: `": "`, " is ", "-Nr. ", "=", ">", "#".
+_IS = (
+    r"(?:is|was|are|ist|lautet|est|es|e|are|of|von|de|del|du|for|the|my|mi|with|holder|in|no|to|"
+    r"di|do|da|van|ar|er|on|jest|sam|ending)"
+)
+LINK = (
+    rf"[ \t]{{0,3}}(?:\([^()\n]{{0,20}}\))?[ _-]?(?:{words.NUMBER}\b[.o]{{0,2}})?"
+    rf"{PUNCT}{{0,8}}{MARKUP}(?:\b{_IS}\b[\s:\"'(]{{1,3}}){{0,2}}"
+    rf"(?:{words.NUMBER}\b[\s.:#=\"'>]{{0,4}})?"
+)
+
+
+def window(shadow: str, start: int, size: int = 40) -> str:
+    return shadow[max(0, start - size) : start].lower()
+
+
+def alone(shadow: str, start: int, end: int) -> bool:
+    """Not a piece of a longer number, word, decimal or path."""
+    before, after = shadow[start - 1 : start], shadow[end : end + 1]
+    if before.isalnum() or after.isalnum() or before == "_" or after == "_":
+        return False
+    if before in (".", ",", "-", "/", ":", "$", "#") and shadow[start - 2 : start - 1].isdigit():
+        return False
+    if (before and before in "$#") or shadow[start - 2 : start] in ("$ ", "# "):
+        return False
+    return not (after in (".", ",", "-", "/", ":", "%") and shadow[end + 1 : end + 2].isdigit())
+
+
+not_personal = Before(
+    rf"(?:^|[^a-z])(?:{words.NOT_PERSONAL})[\s:#.=\"'(-]{{0,4}}"
+    rf"(?:{words.NUMBER}\b[\s:#.=\"']{{0,3}})?(?:is |was )?"
+)
+UNITS_AFTER = re.compile(
+    r"\s?(?:%|\$|eur|usd|gbp|euros?|dollars?|chf|pounds?|million|billion|thousand|"
+    r"mg|ml|kg|km|cm|mm|"
+    r"ms|sec|minutes|hours|days|years|people|items|units|bytes|kb|mb|gb|px|rows|times)\b"
+)
+_NO_DIGITS = re.compile(r"[^0-9]+")
+
+
+def digits_in(value: str) -> str:
+    return _NO_DIGITS.sub("", value)
+
+
+# Patterns stop after some hundred characters; what goes on is taken along up to this many.
+MAX_TAIL = 4000
+
+
+def tail(shadow: str, end: int, allowed: re.Pattern[str]) -> int:
+    more = allowed.match(shadow, end, end + MAX_TAIL)
+    return more.end() if more else end
+
+
+def as_it_is(shadow: str, start: int, end: int) -> Found:
+    return start, end
+
+
+TOKEN = re.compile(r"[A-Za-z0-9]+")
+DATE_LIKE = re.compile(r"(?:19|20)\d\d-\d\d-\d\d|\d{1,2}[/.]\d{1,2}[/.](?:19|20)?\d\d")
+
+
+def bare(shadow: str, start: int, end: int) -> str:
+    return "".join(char for char in shadow[start:end] if char.isalnum()).upper()
+
+
+def checked(holds: Callable[[str], bool], length: int) -> Check:
+    def check(shadow: str, start: int, end: int) -> Found:
+        value = bare(shadow, start, end)
+        right_length = length in (0, len(value))
+        return (start, end) if right_length and holds(value) else None
+
+    return check
+
+
+SIX_DIGITS = r"[0-9](?:[ ./()-]{0,3}[0-9]){5}"
+NINE_DIGITS = r"[0-9](?:[ ./|-]{0,3}[0-9]){8}"
+
+
+def named(alternation: str) -> str:
+    return rf"(?i){EDGE}(?:{alternation})"
