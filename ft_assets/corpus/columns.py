@@ -7,6 +7,7 @@ same number of cells. Quoted cells may hold the separator.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ft_assets.corpus import vocabulary as words
 
@@ -114,6 +115,7 @@ def _header(shadow: str, start: int, end: int) -> tuple[str, list[str]]:
     return (separator, kinds) if any(kinds) else ("", [])
 
 
+@lru_cache(4096)  # the statements of a log name the same columns
 def _kind(name: str) -> str:
     key = re.sub(r"[ .#/()-]+", "_", name.strip()).strip("_")
     spaced = key.replace("_", " ")

@@ -7,24 +7,31 @@ of a person and stay; so do card and account numbers whose check digits do not h
 A date is found where words tie it to a person (birth, admission, death ...), and everywhere in a
 text that is somebody's record; the dates of a contract or an annual report stay.
 
-Patterns run in RE2 over the shadow of the text (shadow.py), rules and checks are in rules/.
-Linear time: no repetition without a bound, no backtracking outside short windows.
+Patterns run in RE2 over the shadows (shadow.py) of many texts at once (buffer.py); rules and checks
+are in rules/. Linear time: no repetition without a bound, no backtracking outside short windows.
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import re2
 
 from ft_assets.corpus import columns, rules
+from ft_assets.corpus.buffer import Buffer, Excerpt
+from ft_assets.corpus.linear import Pattern, options
 from ft_assets.corpus.rules.addresses import street_zip
 from ft_assets.corpus.rules.dates import RECORD, RECORD_DATE
 from ft_assets.corpus.rules.labelled import next_id
 from ft_assets.corpus.rules.phones import next_phone
-from ft_assets.corpus.rules.rule import Rule
+from ft_assets.corpus.rules.rule import Family, Found, Rule
 from ft_assets.corpus.shadow import cast
 
 TYPES = rules.TYPES
+
+_BUFFERED = 1 << 16  # characters of texts that are searched together
+_FEW = 4096  # characters, in which to ask first which rules are worth a pass of their own
+_SET_SIZE = 14  # a set of all triggers has so many states that building them takes 10x as long
 
 
 class Span(NamedTuple):
@@ -33,50 +40,43 @@ class Span(NamedTuple):
     type: str
 
 
-class _Candidate(NamedTuple):
-    rank: int
-    start: int
-    end: int
-    type: str
+# Sorted, the lower rank comes first, then the longer one: (rank, -length, start, end, type).
+_Candidate = tuple[int, int, int, int, str]
 
 
-_OPTIONS = re2.Options()
-_OPTIONS.max_mem = 64 << 20  # bytes; a smaller cache of states falls back to a slow matcher
-_OPTIONS.log_errors = False
-_OPTIONS.encoding = re2.Options.Encoding.LATIN1  # the shadow is ASCII
+class _Compiled:
+    """A family of rules, ready to search."""
 
-_PATTERNS = [re2.compile(rule.pattern.encode(), _OPTIONS) for rule in rules.RULES]
-_RECORD_DATE_PATTERN = re2.compile(RECORD_DATE.pattern.encode(), _OPTIONS)
+    def __init__(self, family: Family) -> None:
+        self._any = Pattern(family.pattern)
+        self._before, self._after = family.before, family.after
+        self._rules = [(rule, Pattern(rule.pattern)) for rule in family.rules]
+        self._sets = []
+        for first in range(0, len(family.rules), _SET_SIZE):
+            triggers = re2.Set.SearchSet(options())
+            for rule in family.rules[first : first + _SET_SIZE]:
+                triggers.Add((rule.trigger or rule.pattern).encode())
+            triggers.Compile()
+            self._sets.append(triggers)
 
-# Triggers, in the order of the rules, then these two.
-_RECORD = len(rules.RULES)
-_COLUMNS = _RECORD + 1
-_TRIGGERS_PER_SET = 14  # one set of all has so many states that building them takes 10x as long
+    def excerpt(self, buffer: Buffer) -> Excerpt | None:
+        return buffer.around(self._any, self._before, self._after)
+
+    def triggered(self, data: bytes) -> list[tuple[Rule, Pattern]]:
+        """The rules that may have a match."""
+        if len(data) > _FEW or len(self._rules) < 4:
+            return self._rules
+        return [
+            self._rules[number * _SET_SIZE + place]
+            for number, triggers in enumerate(self._sets)
+            for place in triggers.Match(data) or ()
+        ]
 
 
-def _sets_of_triggers() -> "list[re2.Set]":
-    patterns = [rule.trigger or rule.pattern for rule in rules.RULES]
-    patterns += [RECORD, columns.TRIGGER]
-    sets = []
-    for first in range(0, len(patterns), _TRIGGERS_PER_SET):
-        one = re2.Set.SearchSet(_OPTIONS)
-        for pattern in patterns[first : first + _TRIGGERS_PER_SET]:
-            one.Add(pattern.encode())
-        one.Compile()
-        sets.append(one)
-    return sets
-
-
-_TRIGGERS = _sets_of_triggers()
-
-
-def _triggered(data: bytes) -> set[int]:
-    """The rules that are worth a pass of their own."""
-    return {
-        number * _TRIGGERS_PER_SET + place
-        for number, one in enumerate(_TRIGGERS)
-        for place in one.Match(data) or ()
-    }
+_FAMILIES = [_Compiled(family) for family in rules.FAMILIES]
+_RECORD = Pattern(RECORD)
+_RECORD_DATE = Pattern(RECORD_DATE.pattern)
+_COLUMNS = Pattern(columns.TRIGGER)
 
 
 def find(text: str, types: frozenset[str] | None = None) -> list[Span]:
@@ -84,101 +84,152 @@ def find(text: str, types: frozenset[str] | None = None) -> list[Span]:
 
     `types` limits what is returned; what another type would claim is then free for the named ones.
     """
+    return next(find_many([text], types))
+
+
+def find_many(texts: Sequence[str], types: frozenset[str] | None = None) -> Iterator[list[Span]]:
+    """The spans of each text, as `find` gives them, one list a text; short texts in less time."""
     if types is not None and (unknown := types - TYPES):
         raise ValueError(f"unknown types {sorted(unknown)}; known are {sorted(TYPES)}")
-    shadow = cast(text)
-    data = shadow.data
-    readable = data.decode("ascii")
     wanted = TYPES if types is None else types
-    candidates: list[_Candidate] = []
-    triggered = _triggered(data)
-    if not triggered:
-        return []
-    for number, rule in enumerate(rules.RULES):
-        if number in triggered and rule.type in wanted:
-            candidates += _matches(rule, _PATTERNS[number], data, readable)
-    if _RECORD in triggered and "DATE" in wanted:
-        candidates += _matches(RECORD_DATE, _RECORD_DATE_PATTERN, data, readable)
-    if "ZIP" in wanted:
-        streets = [c for c in candidates if c.type == "STREET_ADDRESS"]
-        found = (street_zip(readable, street.end) for street in streets)
-        candidates += [_Candidate(9, *place, "ZIP") for place in found if place]
-    for phone in [c for c in candidates if c.type == "PHONE"]:
-        end = phone.end
-        while place := next_phone(readable, end):
-            candidates.append(_Candidate(9, *place, "PHONE"))
-            end = place[1]
-    for number in [c for c in candidates if c.type == "ID"]:
-        found = number
-        while place := next_id(readable, found.start, found.end):
-            found = _Candidate(9, *place, "ID")
-            candidates.append(found)
-    if _COLUMNS in triggered:
-        candidates += [
-            _Candidate(6, start, end, kind)
-            for start, end, kind in columns.find_in_columns(readable)
+    return _find_in_turn(texts, wanted)
+
+
+def _find_in_turn(texts: Sequence[str], wanted: frozenset[str]) -> Iterator[list[Span]]:
+    first = length = 0
+    for last, text in enumerate(texts):
+        length += len(text)
+        if length >= _BUFFERED:
+            yield from _find_together(texts[first : last + 1], wanted)
+            first, length = last + 1, 0
+    yield from _find_together(texts[first:], wanted)
+
+
+def _find_together(texts: Sequence[str], wanted: frozenset[str]) -> list[list[Span]]:
+    shadows = [cast(text) for text in texts]
+    buffer = Buffer([shadow.data for shadow in shadows])
+    found: list[list[Span]] = [[] for _ in texts]
+    candidates = _candidates(buffer, wanted)
+    if not candidates:
+        return found
+    number, opening, closing = -1, 0, 0
+    shadow = shadows[0]
+    for start, end, kind in _without_overlaps(candidates, buffer.data):
+        if start >= closing:
+            number = buffer.number_of(start)
+            opening, closing = buffer.starts[number], buffer.ends[number]
+            shadow = shadows[number]
+        found[number].append(Span(*shadow.span(start - opening, end - opening), kind))
+    return found
+
+
+def _candidates(buffer: Buffer, wanted: frozenset[str]) -> list[_Candidate]:
+    found: list[_Candidate] = []
+    for family in _FAMILIES:
+        excerpt = family.excerpt(buffer)
+        if excerpt is None:
+            continue
+        for rule, pattern in family.triggered(excerpt.data):
+            if rule.type in wanted:
+                found += _matches(rule, pattern, excerpt, buffer.text)
+    if "DATE" in wanted and (records := buffer.holding(_RECORD)):
+        found += _matches(RECORD_DATE, _RECORD_DATE, buffer.whole(records), buffer.text)
+    found += _followers(found, buffer.text, wanted)
+    for number in buffer.holding(_COLUMNS):
+        opening, closing = buffer.starts[number], buffer.ends[number]
+        found += [
+            _candidate(6, opening + start, opening + end, kind)
+            for start, end, kind in columns.find_in_columns(buffer.text[opening:closing])
             if kind in wanted
         ]
-    return [Span(*shadow.span(c.start, c.end), c.type) for c in _without_overlaps(candidates, data)]
+    return found
 
 
-def _matches(rule: Rule, pattern: "re2._Regexp", data: bytes, readable: str) -> list[_Candidate]:
-    found = []
+def _candidate(rank: int, start: int, end: int, kind: str) -> _Candidate:
+    return rank, start - end, start, end, kind
+
+
+def _followers(
+    candidates: list[_Candidate], text: str, wanted: frozenset[str]
+) -> Iterator[_Candidate]:
+    """What stands behind another value and is known by it: the next of a list, a postcode."""
+    taken = {candidate[2] for candidate in candidates}
+    for _, _, start, end, kind in candidates:
+        place: Found = None
+        if kind == "STREET_ADDRESS" and "ZIP" in wanted and (place := street_zip(text, end)):
+            yield _candidate(9, *place, "ZIP")
+        while kind in ("PHONE", "ID"):
+            place = next_phone(text, end) if kind == "PHONE" else next_id(text, start, end)
+            # One that was found already has followers of its own.
+            if place is None or place[0] in taken:
+                break
+            start, end = place
+            taken.add(start)
+            yield _candidate(9, start, end, kind)
+
+
+def _matches(rule: Rule, pattern: Pattern, excerpt: Excerpt, text: str) -> Iterator[_Candidate]:
+    data, size, search = excerpt.data, len(excerpt.data), pattern.search
     place = 0  # where the search goes on: behind what was taken, so that nothing is read twice
-    while match := pattern.search(data, place):
-        start, end = match.span()
+    while True:
+        start, end = search(data, place, size)
+        if start < 0:
+            return
         place = max(end, place + 1)
+        window = excerpt.window(end - 1)
+        if start < excerpt.starts[window]:  # across two windows
+            continue
+        shift, limit = excerpt.shifts[window], excerpt.starts[window + 1]
+        start, end = start + shift, end + shift
         if rule.value is not None:
             inside = rule.value.groups
-            value = rule.value.match(readable, *((start, end) if inside else (end,)))
+            value = rule.value.match(text, *((start, end) if inside else (end,)))
             # The next word may begin where this one ended.
-            place = max(start + 1, end - 1)
+            place = max(start + 1, end - 1) - shift
             if value is None:
                 continue
             start, end = value.span(inside)
-        hit = rule.check(readable, start, end)
+        hit = rule.check(text, start, end)
         if hit:
-            found.append(_Candidate(rule.rank, *hit, rule.type))
-            place = max(place, end, hit[1]) if not rule.retry else hit[1]
+            yield _candidate(rule.rank, *hit, rule.type)
+            place = max(place, end - shift, hit[1] - shift) if not rule.retry else hit[1] - shift
         elif rule.retry:
-            place = _next_group(readable, start, end)
-    return found
+            place = _next_group(text, start, end) - shift
+        place = min(place, limit)
 
 
 _GROUP = re.compile(r"[0-9]{3,}")
 
 
-def _next_group(readable: str, start: int, end: int) -> int:
+def _next_group(text: str, start: int, end: int) -> int:
     """Behind the first group of digits, at the next of three or more; the last may go on."""
-    while start < end and readable[start].isalnum():
+    while start < end and text[start].isalnum():
         start += 1
-    group = _GROUP.search(readable, start, end)
+    group = _GROUP.search(text, start, end)
     if group:
         return group.start()
-    while end - 1 > start and readable[end - 2].isalnum():
+    while end - 1 > start and text[end - 2].isalnum():
         end -= 1
     return max(end - 1, start, 1)
 
 
-def _without_overlaps(candidates: list[_Candidate], data: bytes) -> list[_Candidate]:
+def _without_overlaps(candidates: list[_Candidate], data: bytes) -> list[tuple[int, int, str]]:
     """The lower rank wins, then the longer one; what it leaves of the other is kept if it tells."""
     taken = bytearray(len(data))
     kept = []
-    for candidate in sorted(
-        set(candidates), key=lambda c: (c.rank, c.start - c.end, c.start, c.type)
-    ):
-        start, end = candidate.start, candidate.end
+    for _, _, first, last, kind in sorted(set(candidates)):
+        start, end = first, last
         # Losing to an overlap must not leave the rest of a longer value in the open.
         while start < end and taken[start]:
             start += 1
-        first = taken.find(1, start, end)
-        end = end if first < 0 else first
-        whole = (start, end) == (candidate.start, candidate.end)
+        other = taken.find(1, start, end)
+        end = end if other < 0 else other
+        whole = (start, end) == (first, last)
         if start == end or not (whole or _tells(data[start:end])):
             continue
         taken[start:end] = b"\x01" * (end - start)
-        kept.append(candidate._replace(start=start, end=end))
-    return sorted(kept, key=lambda c: c.start)
+        kept.append((start, end, kind))
+    return sorted(kept)
 
 
 def _tells(rest: bytes) -> bool:

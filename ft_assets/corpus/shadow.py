@@ -92,6 +92,9 @@ def _fold(char: str) -> str:
 
 
 _TABLE = _Table()
+# Most text of Western Europe folds byte by byte; what is beyond, run by run.
+_LATIN_1 = bytes(ord(_fold(chr(code))) for code in range(256))
+_BEYOND_LATIN_1 = re.compile("[^\x00-\xff]+")
 _NAMES = re.compile("|".join(f"({names})" for names in words.NAMES.values()))
 _NAMED_SCRIPTS = re.compile("[\u0590-\u0fff\u3000-\ud7ff]")
 _NAME_BYTES = tuple(words.NAMES)
@@ -104,6 +107,7 @@ _CODED = (
     r"period|colon|hyphen|dash|shy|sol|lpar|rpar|plus|num|lowbar|equals);|"
     r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrt\"'/])"
 )
+_ANY_CODED = re.compile(_CODED)  # fast to tell that there is none
 _ESCAPES = re.compile(f"(?P<kept>{_KEPT})|(?P<url>{_URL})|(?P<coded>{_CODED})")
 # Without space, quotes, angle brackets, backslash, caret, grave, braces and bar, which end a URL.
 _IN_URL = re.compile(
@@ -129,17 +133,28 @@ class Shadow:
 def cast(text: str) -> Shadow:
     """Never raises on any str."""
     plain, places = text, None
-    if "%" in text or "&" in text or "\\" in text:
+    if ("%" in text or "&" in text or "\\" in text) and _ANY_CODED.search(text):
         plain, places = _without_escapes(text)
     if plain.isascii():
         return Shadow(plain.encode("ascii"), places, len(text))
-    if _NAMED_SCRIPTS.search(plain):
-        plain = _NAMES.sub(_name_byte, plain)
-    folded = plain.translate(_TABLE)
+    try:
+        return Shadow(plain.encode("latin-1").translate(_LATIN_1), places, len(text))
+    except UnicodeEncodeError:
+        folded = _beyond_latin_1(plain)
     if len(folded) != len(plain):
         kept = [i for i, char in enumerate(plain) if _TABLE[ord(char)]]
         places = kept if places is None else [places[i] for i in kept]
-    return Shadow(folded.encode("ascii"), places, len(text))
+    return Shadow(folded.encode("latin-1").translate(_LATIN_1), places, len(text))
+
+
+def _beyond_latin_1(plain: str) -> str:
+    if _NAMED_SCRIPTS.search(plain):
+        plain = _NAMES.sub(_name_byte, plain)
+    return _BEYOND_LATIN_1.sub(_folded_run, plain)
+
+
+def _folded_run(run: re.Match[str]) -> str:
+    return run[0].translate(_TABLE)
 
 
 def _name_byte(name: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 import pytest
 
 from ft_assets.corpus import detect, rules
-from ft_assets.corpus.detect import TYPES, Span, find
+from ft_assets.corpus.detect import TYPES, Span, find, find_many
 
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\n-----END RSA PRIVATE KEY-----"
 
@@ -918,18 +918,35 @@ def test_dates_of_a_record_are_masked_and_of_a_contract_not():
     assert len(find("Date of birth 1/2/1950. " + contract)) == 3
 
 
-def test_triggers_skip_no_rule(monkeypatch):
+def _texts() -> list[str]:
     forms = [marked for kind in FORMATS.values() for marked in kind]
     texts = [_marked(marked)[0] for marked in [*(m for _, m in FOUND), *PHONES]]
     texts += [marked.replace("⟦", "").replace("⟧", "") for marked in forms]
-    texts += [*LOOKALIKES, *NOT_FOUND]
-    with_triggers = [find(text) for text in texts]
+    return [*texts, *LOOKALIKES, *NOT_FOUND]
 
-    triggered = detect._triggered
-    monkeypatch.setattr(
-        detect, "_triggered", lambda data: {*range(len(rules.RULES)), *triggered(data)}
-    )
+
+def test_triggers_skip_no_rule(monkeypatch):
+    texts = _texts()
+    with_triggers = [find(text) for text in texts]
+    monkeypatch.setattr(detect, "_FEW", 0)
     assert [find(text) for text in texts] == with_triggers
+
+
+def test_texts_together_are_found_as_one_by_one():
+    """Whatever stands before and behind: no pattern reaches into the next text."""
+    texts = [*_texts(), "", "SSN", "123456789", "-----BEGIN PRIVATE KEY-----", "é", *_texts()[::-1]]
+    assert list(find_many(texts)) == [find(text) for text in texts]
+    assert list(find_many([])) == []
+
+
+def test_what_is_far_from_any_sign_is_not_searched_and_nothing_is_lost():
+    """The same finds in the middle of a long text, where windows are cut out of it."""
+    for marked in [*(m for _, m in FOUND), *PHONES]:
+        text = _marked(marked)[0]
+        prose = "und so weiter und so fort, " * 40
+        spans = find(f"{prose}\n{text}\n{prose}")
+        shift = len(prose) + 1
+        assert [Span(s.start - shift, s.end - shift, s.type) for s in spans] == find(text), marked
 
 
 def test_types_are_those_of_the_rules():

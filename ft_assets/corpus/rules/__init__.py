@@ -22,15 +22,23 @@ from ft_assets.corpus.rules import (
     usernames,
 )
 
-RULES = (
-    *network.RULES,
-    *money.RULES,
-    *national.RULES,
-    *labelled.RULES,
-    *phones.RULES,
-    *dates.RULES,
-    *addresses.RULES,
-    *credentials.RULES,
-    *usernames.RULES,
+FAMILIES = (
+    network.EMAILS,
+    network.SPELLED_EMAILS,
+    network.URLS,
+    network.HOSTS,
+    money.ACCOUNTS,
+    money.WALLETS,
+    national.NUMBERS,
+    labelled.NAMED,
+    labelled.FORMS,
+    phones.PHONES,
+    dates.DATES,
+    dates.AGES,
+    addresses.PLACES,
+    credentials.SECRETS,
+    usernames.HANDLES,
+    usernames.ACCOUNTS,
 )
+RULES = tuple(rule for family in FAMILIES for rule in family.rules)
 TYPES = frozenset(rule.type for rule in RULES)

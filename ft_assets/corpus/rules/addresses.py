@@ -2,7 +2,7 @@
 
 import re
 
-from ft_assets.corpus.rules.rule import Before, Found, Rule, as_it_is
+from ft_assets.corpus.rules.rule import Before, Family, Found, Rule, as_it_is
 
 _CAP = r"(?:[A-Z0-9][A-Za-z0-9'.-]{0,25})"
 _STREET_WORDS_EN = (
@@ -177,48 +177,55 @@ def _coordinates(shadow: str, start: int, end: int) -> Found:
     return start, end
 
 
-RULES: tuple[Rule, ...] = (
-    Rule("STREET_ADDRESS", _COORDINATE_WORD, as_it_is, 9, _COORDINATE_VALUE),
-    Rule(
-        "STREET_ADDRESS",
-        _COORDINATE_PAIR,
-        _coordinates,
-        8,
-        trigger=r"[0-9]\.[0-9]{3}[0-9NSns o]*[,; ]|(?:\"|'') ?[NS]",
+PLACES = Family(
+    (
+        Rule("STREET_ADDRESS", _COORDINATE_WORD, as_it_is, 9, _COORDINATE_VALUE),
+        Rule(
+            "STREET_ADDRESS",
+            _COORDINATE_PAIR,
+            _coordinates,
+            8,
+            trigger=r"[0-9]\.[0-9]{3}[0-9NSns o]*[,; ]|(?:\"|'') ?[NS]",
+        ),
+        Rule(
+            "STREET_ADDRESS",
+            _STREET_EN,
+            _street,
+            9,
+            trigger=rf"[0-9A-Za-z'.-] (?:{_STREET_WORDS_EN})\b",
+        ),
+        Rule("STREET_ADDRESS", _STREET_CASED, _street_cased, 9),
+        Rule(
+            "STREET_ADDRESS",
+            _STREET_SUFFIXED,
+            _street,
+            9,
+            trigger=r"(?:straat|laan|gracht|kade|singel|plein|dijk|gatan|vagen|gata|veien|"
+            r"vej|gade|allen|gaten|katu|tie|torget|stien|"
+            r"utca|ut|ter|korut|sokak|caddesi|cd\.|sk\.|mah\.|ulica|cesta|trg|"
+            r"No:?) [0-9]|bulvar|\b[A-Za-z][a-z]{1,4}\. [A-Z]",
+        ),
+        Rule("STREET_ADDRESS", _STREET_KEY, as_it_is, 10, _STREET_KEY_VALUE),
+        Rule("STREET_ADDRESS", _STREET_DE, _street, 9, trigger=_STREET_DE_TRIGGER),
+        Rule(
+            "STREET_ADDRESS",
+            _STREET_FR,
+            _street,
+            9,
+            trigger=rf"(?i)[0-9a-drs],? (?:{_STREET_WORDS_FR}) ",
+        ),
+        Rule(
+            "STREET_ADDRESS",
+            _STREET_ES,
+            _street,
+            9,
+            trigger=rf"\b(?i:{_STREET_WORDS_ES})[ ]?[A-Zadel]",
+        ),
+        Rule("STREET_ADDRESS", _PO_BOX, as_it_is, 9),
+        Rule("ZIP", _ZIP_WORD, as_it_is, 9, _ZIP_VALUE),
+        Rule("ZIP", _ZIP_UK, as_it_is, 10),
+        Rule("ZIP", _ZIP_COUNTRY, as_it_is, 10, _ZIP_COUNTRY_INSIDE),
+        Rule("ZIP", _ZIP_US, as_it_is, 10, _ZIP_INSIDE),
     ),
-    Rule(
-        "STREET_ADDRESS",
-        _STREET_EN,
-        _street,
-        9,
-        trigger=rf"[0-9A-Za-z'.-] (?:{_STREET_WORDS_EN})\b",
-    ),
-    Rule("STREET_ADDRESS", _STREET_CASED, _street_cased, 9),
-    Rule(
-        "STREET_ADDRESS",
-        _STREET_SUFFIXED,
-        _street,
-        9,
-        trigger=r"(?:straat|laan|gracht|kade|singel|plein|dijk|gatan|vagen|gata|veien|"
-        r"vej|gade|allen|gaten|katu|tie|torget|stien|"
-        r"utca|ut|ter|korut|sokak|caddesi|cd\.|sk\.|mah\.|ulica|cesta|trg|"
-        r"No:?) [0-9]|bulvar|\b[A-Za-z][a-z]{1,4}\. [A-Z]",
-    ),
-    Rule("STREET_ADDRESS", _STREET_KEY, as_it_is, 10, _STREET_KEY_VALUE),
-    Rule("STREET_ADDRESS", _STREET_DE, _street, 9, trigger=_STREET_DE_TRIGGER),
-    Rule(
-        "STREET_ADDRESS",
-        _STREET_FR,
-        _street,
-        9,
-        trigger=rf"(?i)[0-9a-drs],? (?:{_STREET_WORDS_FR}) ",
-    ),
-    Rule(
-        "STREET_ADDRESS", _STREET_ES, _street, 9, trigger=rf"\b(?i:{_STREET_WORDS_ES})[ ]?[A-Zadel]"
-    ),
-    Rule("STREET_ADDRESS", _PO_BOX, as_it_is, 9),
-    Rule("ZIP", _ZIP_WORD, as_it_is, 9, _ZIP_VALUE),
-    Rule("ZIP", _ZIP_UK, as_it_is, 10),
-    Rule("ZIP", _ZIP_COUNTRY, as_it_is, 10, _ZIP_COUNTRY_INSIDE),
-    Rule("ZIP", _ZIP_US, as_it_is, 10, _ZIP_INSIDE),
+    after=400,
 )

@@ -3,7 +3,7 @@
 import re
 
 from ft_assets.corpus import vocabulary as words
-from ft_assets.corpus.rules.rule import EDGE, MAX_TAIL, Before, Found, Rule, named, tail
+from ft_assets.corpus.rules.rule import EDGE, MAX_TAIL, Before, Family, Found, Rule, named, tail
 
 _TOKEN_CHARS = re.compile(r"[A-Za-z0-9_.-]+")
 _CREDENTIAL_KEY = (
@@ -33,7 +33,7 @@ _PRIVATE_KEY_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s:,.\\]|-(?!-----BEGIN))+")
 
 def _private_key(shadow: str, start: int, end: int) -> Found:
     closing = shadow.find("-----END", end, end + 2 * MAX_TAIL)
-    if closing >= 0:
+    if 0 <= closing < shadow.find("\0", end):  # of the same text
         line = tail(shadow, closing, re.compile(r"-----END [A-Z ]{0,30}-----"))
         return start, line
     return start, tail(shadow, end, _PRIVATE_KEY_BODY)
@@ -61,18 +61,28 @@ _NOT_PASSWORDS = re.compile(
 )
 
 
-RULES: tuple[Rule, ...] = (
-    Rule("ID", _PRIVATE_KEY, _private_key, 0, trigger="PRIVATE KEY-----"),
-    Rule(
-        "ID",
-        _CREDENTIAL_FORM,
-        _secret_form,
-        4,
-        trigger=r"\b(?:eyJ|A(?:KIA|SIA|GPA|IDA|ROA|IPA|NPA|NVA)[0-9A-Z]|gh[pousr]_|"
-        r"github_pat|glpat-|xox[abprs]-|AIza|"
-        r"[spr]k[-_]|hf_|npm_|SG\.|do[opr]_v1|(?:AC|SK)[a-f0-9]{8}|ya29\.|pypi-|"
-        r"shp[a-z]{2}_|sq0|lin_api|[Bb]earer |AAAA[BCE]3|key-[a-f0-9]|"
-        r"[0-9]{8,10}:AA|dckr_)",
+SECRETS = Family(
+    (
+        Rule("ID", _PRIVATE_KEY, _private_key, 0, trigger="PRIVATE KEY-----"),
+        Rule(
+            "ID",
+            _CREDENTIAL_FORM,
+            _secret_form,
+            4,
+            trigger=r"\b(?:eyJ|A(?:KIA|SIA|GPA|IDA|ROA|IPA|NPA|NVA)[0-9A-Z]|gh[pousr]_|"
+            r"github_pat|glpat-|xox[abprs]-|AIza|"
+            r"[spr]k[-_]|hf_|npm_|SG\.|do[opr]_v1|(?:AC|SK)[a-f0-9]{8}|ya29\.|pypi-|"
+            r"shp[a-z]{2}_|sq0|lin_api|[Bb]earer |AAAA[BCE]3|key-[a-f0-9]|"
+            r"[0-9]{8,10}:AA|dckr_)",
+        ),
+        Rule(
+            "ID",
+            _CREDENTIAL_KEY,
+            _secret,
+            10,
+            _SECRET_VALUE,
+            trigger=named(words.CREDENTIAL),
+        ),
     ),
-    Rule("ID", _CREDENTIAL_KEY, _secret, 10, _SECRET_VALUE, trigger=named(words.CREDENTIAL)),
+    after=500,
 )

@@ -3,7 +3,7 @@
 import re
 
 from ft_assets.corpus import vocabulary as words
-from ft_assets.corpus.rules.rule import Before, Found, Rule, as_it_is, digits_in
+from ft_assets.corpus.rules.rule import Before, Family, Found, Rule, as_it_is, digits_in
 
 _YEAR = r"(?:19|20)[0-9]{2}"
 _DATE = (
@@ -44,13 +44,16 @@ _BIRTHDAY_VALUE = re.compile(
     re.IGNORECASE,
 )
 # "b. 1 Feb 1980", "* 01.02.1980"
-_BORN_SIGN = r"(?:^|[\s(,])(?:\*|b\.) ?"
+_BORN = rf"(?:^|[\s(,])(?:\*|b\.) ?(?:{_DATE})"
 RECORD = rf"(?i)\b(?:{words.RECORD})"
 
 
+_CLOCK_TIME = re.compile(r"(?<=\d)[T ](?=\d\d:)")
+_NUMBERS = re.compile("[0-9]+")
+
+
 def _calendar(value: str) -> bool:
-    value = re.split(r"(?<=\d)[T ](?=\d\d:)", value)[0]
-    numbers = [int(n) for n in re.findall(r"\d+", value)]
+    numbers = [int(n) for n in _NUMBERS.findall(_CLOCK_TIME.split(value, 1)[0])]
     if len(numbers) < 3:
         return True
     if numbers[0] > 31:
@@ -59,17 +62,22 @@ def _calendar(value: str) -> bool:
 
 
 def _date(shadow: str, start: int, end: int) -> Found:
-    if not _calendar(shadow[start:end]) or not _date_edges(shadow, start, end):
+    if not _date_edges(shadow, start, end) or not _personal_date(shadow, start):
+        return None
+    if not _calendar(shadow[start:end]):
         return None
     end += shadow[end : end + 1] == "\x11"  # the sign for "day"
-    return (start, end) if _personal_date(shadow, start) else None
+    return start, end
+
+
+_TIME_BEHIND = re.compile(r"[T ]?:?\d{1,2}:\d\d")
 
 
 def date_of_record(shadow: str, start: int, end: int) -> Found:
     """A full date in a text that is somebody's record; a clock time beside it makes a log line."""
-    if not _calendar(shadow[start:end]) or not _date_edges(shadow, start, end):
+    if not _date_edges(shadow, start, end) or ":" in shadow[start:end]:
         return None
-    if re.match(r"[T ]?:?\d{1,2}:\d\d", shadow[end : end + 6]) or ":" in shadow[start:end]:
+    if _TIME_BEHIND.match(shadow, end, end + 6) or not _calendar(shadow[start:end]):
         return None
     if re.search(r"[/.-]\d\d$", shadow[start:end]) and not re.search(r"\d{4}", shadow[start:end]):
         two_digit = re.fullmatch(r"\d{1,2}([/.-])\d{1,2}\1\d\d", shadow[start:end])
@@ -146,15 +154,21 @@ def _age_inside(shadow: str, start: int, end: int) -> Found:
     return _age(shadow, start + number.start(), start + number.end()) if number else None
 
 
-RULES: tuple[Rule, ...] = (
-    Rule("DATE", _BIRTHDAY, as_it_is, 8, _BIRTHDAY_VALUE, trigger=_BIRTHDAY.split("\\b")[0]),
-    Rule("DATE", rf"{_BORN_SIGN}(?:{_DATE})", _born_sign, 8, trigger=r"\* ?[0-9]|\bb\. ?[0-9A-Z]"),
-    Rule("DATE", _DATE, _date, 7, trigger=_DATE_TRIGGER),
-    Rule("DATE", _DATE_COMPACT, _date_compact, 7, trigger=_YEAR + "[01][0-9][0-3][0-9]"),
-    Rule("AGE", _AGE_AFTER_WORD, _age, 10, _AGE_VALUE, trigger=_AGE_TRIGGER),
-    Rule("AGE", _AGE_BEFORE_WORD, _age, 10, _AGE_INSIDE, trigger=_AGE_TRIGGER),
-    Rule("AGE", _AGE_APPOSITION, _age_inside, 10),
-    Rule("AGE", _AGE_OLD, _age_inside, 10),
-    Rule("AGE", _AGE_SEX, _age_inside, 10),
+DATES = Family(
+    (
+        Rule("DATE", _BIRTHDAY, as_it_is, 8, _BIRTHDAY_VALUE, trigger=_BIRTHDAY.split("\\b")[0]),
+        Rule("DATE", _BORN, _born_sign, 8, trigger=r"\* ?[0-9]|\bb\. ?[0-9A-Z]"),
+        Rule("DATE", _DATE, _date, 7, trigger=_DATE_TRIGGER),
+        Rule("DATE", _DATE_COMPACT, _date_compact, 7, trigger=_YEAR + "[01][0-9][0-3][0-9]"),
+    ),
+)
+AGES = Family(
+    (
+        Rule("AGE", _AGE_AFTER_WORD, _age, 10, _AGE_VALUE, trigger=_AGE_TRIGGER),
+        Rule("AGE", _AGE_BEFORE_WORD, _age, 10, _AGE_INSIDE, trigger=_AGE_TRIGGER),
+        Rule("AGE", _AGE_APPOSITION, _age_inside, 10),
+        Rule("AGE", _AGE_OLD, _age_inside, 10),
+        Rule("AGE", _AGE_SEX, _age_inside, 10),
+    ),
 )
 RECORD_DATE = Rule("DATE", _DATE, date_of_record, 8)

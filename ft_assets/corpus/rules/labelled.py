@@ -11,6 +11,7 @@ from ft_assets.corpus.rules.rule import (
     UNITS_AFTER,
     WORD_END,
     Before,
+    Family,
     Found,
     Rule,
     as_it_is,
@@ -39,18 +40,17 @@ _sentence_end = Before(
 
 def _id_after_word(shadow: str, start: int, end: int) -> Found:
     """The tokens from `start` that belong to one id: each has a digit, or is a short code."""
-    if not _DIGIT.search(shadow, start, end):
-        return None
     first = TOKEN.match(shadow, start, end)
-    if first is None or _sentence_end(shadow, start):
+    if first is None or not _DIGIT.search(shadow, start, end):
         return None
-    if _OTHER_NUMBER.fullmatch(first[0].lower()) and shadow[first.end() : first.end() + 1] != "-":
+    alone = first[0].isalpha() and shadow[first.end() : first.end() + 1] != "-"
+    if alone and _OTHER_NUMBER.fullmatch(first[0].lower()):
         return None
     stop = start
     for token in TOKEN.finditer(shadow, start, end):
         gap = shadow[stop : token.start()] if stop > start else ""
         text = token[0]
-        has_digit = any(char.isdigit() for char in text)
+        has_digit = not text.isalpha()
         next_digit = shadow[token.end() : token.end() + 2]
         if gap == " " and stop > start and not has_digit:
             # "12 190367 K 006": one capital between groups of digits.
@@ -77,13 +77,15 @@ def _id_after_word(shadow: str, start: int, end: int) -> Found:
     value = shadow[start:stop]
     if shadow[stop : stop + 1].isalnum() or shadow[start - 1 : start].isalnum():
         return None
+    if _sentence_end(shadow, start):
+        return None
     digits = digits_in(value)
     named_directly = (
         shadow[:start].rstrip(" \"'")[-1:] in (":", "=")
         if start < 8
         else shadow[start - 8 : start].rstrip(" \"'")[-1:] in (":", "=")
     )
-    if len(digits) < 3 or len([c for c in value if c.isalnum()]) < (4 if named_directly else 5):
+    if len(digits) < 3 or len(bare(shadow, start, stop)) < (4 if named_directly else 5):
         return None
     if DATE_LIKE.fullmatch(value) or UNITS_AFTER.match(shadow[stop : stop + 12].lower()):
         return None
@@ -250,29 +252,41 @@ def _plate(shadow: str, start: int, end: int) -> Found:
     return (start, end) if _plate_word(shadow, start) else None
 
 
-RULES: tuple[Rule, ...] = (
-    Rule("ID", _HL7_ID, as_it_is, 5, _HL7_VALUE, trigger=r"PID\|"),
-    Rule("ID", _ID_STRONG, _id_after_word, 6, _VALUE, trigger=named(words.ID_STRONG)),
-    Rule("ID", _NAMED_UNSPACED, _id_after_word, 6, _VALUE, trigger=r"\x04\x04"),
-    Rule("ID", _ACRONYM, _long_id, 6, _VALUE, trigger=_ACRONYM_TRIGGER),
-    Rule(
-        "ID",
-        _NESTED_ID,
-        _id_after_word,
-        6,
-        _VALUE,
-        trigger=r"(?i)\b(?:id|number|no|nr|num|value)[\"']?\s{0,2}[:=>]",
+NAMED = Family(
+    (
+        Rule("ID", _ID_STRONG, _id_after_word, 6, _VALUE, trigger=named(words.ID_STRONG)),
+        Rule("ID", _ACRONYM, _long_id, 6, _VALUE, trigger=_ACRONYM_TRIGGER),
+        Rule("ID", _ID_INTERNAL, _internal_id, 6, _VALUE, trigger=named(words.ID_INTERNAL)),
+        Rule("ID", _HOLDER, _holder_id, 9, _HOLDER_VALUE),
+        Rule(
+            "ID",
+            _NESTED_ID,
+            _id_after_word,
+            6,
+            _VALUE,
+            trigger=r"(?i)\b(?:id|number|no|nr|num|value)[\"']?\s{0,2}[:=>]",
+        ),
+        Rule("ID", _NAMED_UNSPACED, _id_after_word, 6, _VALUE, trigger=r"\x04\x04"),
+        Rule("ID", _ID_WEAK, _id_after_weak_word, 8, _REGISTER_VALUE),
     ),
-    Rule("ID", _HOLDER, _holder_id, 9, _HOLDER_VALUE),
-    Rule("ID", _COURT, as_it_is, 8, _COURT_VALUE),
-    Rule(
-        "ID", _PLATE_WORD, _plate_named, 6, _PLATE_VALUE, trigger=_PLATE_WORD.split("(?:\\b|_)")[0]
+    after=600,
+)
+FORMS = Family(
+    (
+        Rule("ID", _HL7_ID, as_it_is, 5, _HL7_VALUE, trigger=r"PID\|"),
+        Rule("ID", _COURT, as_it_is, 8, _COURT_VALUE),
+        Rule(
+            "ID",
+            _PLATE_WORD,
+            _plate_named,
+            6,
+            _PLATE_VALUE,
+            trigger=_PLATE_WORD.split("(?:\\b|_)")[0],
+        ),
+        Rule("ID", _CODED_ID, as_it_is, 6),
+        Rule("ID", _PATH_ID, _path_id, 6, _PATH_VALUE),
+        Rule("ID", _US_DOCKET, as_it_is, 5),
+        Rule("ID", _DOCKET, _docket, 6),
+        Rule("ID", _PLATE_FORM, _plate, 6),
     ),
-    Rule("ID", _ID_INTERNAL, _internal_id, 6, _VALUE, trigger=named(words.ID_INTERNAL)),
-    Rule("ID", _CODED_ID, as_it_is, 6),
-    Rule("ID", _PATH_ID, _path_id, 6, _PATH_VALUE),
-    Rule("ID", _US_DOCKET, as_it_is, 5),
-    Rule("ID", _DOCKET, _docket, 6),
-    Rule("ID", _PLATE_FORM, _plate, 6),
-    Rule("ID", _ID_WEAK, _id_after_weak_word, 8, _REGISTER_VALUE),
 )

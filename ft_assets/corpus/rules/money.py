@@ -4,12 +4,21 @@ import re
 
 from ft_assets.corpus import checksums
 from ft_assets.corpus import vocabulary as words
-from ft_assets.corpus.rules.rule import Before, Found, Rule, digits_in, not_personal
+from ft_assets.corpus.rules.rule import Before, Family, Found, Rule, bare, digits_in, not_personal
 
-_IBAN = r"(?i)[A-Z]{2}[ -]?[0-9]{2}(?:[ .\n-]?[A-Z0-9]){11,31}"
+_COUNTRIES = "|".join(checksums.IBAN_LENGTHS)
+_IBAN = rf"(?i)(?:{_COUNTRIES})[ -]?[0-9]{{2}}(?:[ .\n-]?[A-Z0-9]){{11,31}}"
 _CARD = r"[0-9](?:(?:[ .-]{0,2}|[ .+_/\n-]{1,3})[0-9]){11,18}"
 _card_word = Before(rf"(?:^|[^a-z])(?:{words.CARD})[^\d\n]{{0,30}}")
 _IBAN_GROUPS = re.compile(r"\w{4}(?:([ .-]?)\w{4}(?:\1\w{4}){1,7}(?:\1\w{1,3})?)")
+
+
+def _stop_after(shadow: str, start: int, characters: int) -> int:
+    """The place behind so many letters and digits."""
+    while characters:
+        characters -= shadow[start].isalnum()
+        start += 1
+    return start
 
 
 def _iban(shadow: str, start: int, end: int) -> Found:
@@ -18,12 +27,11 @@ def _iban(shadow: str, start: int, end: int) -> Found:
         return None
     if shadow[start - 1 : start].isalnum() and shadow[max(0, start - 4) : start].lower() != "iban":
         return None
-    value, stop = "", start
-    while stop < end and len(value) < length:
-        if shadow[stop].isalnum():
-            value += shadow[stop].upper()
-        stop += 1
-    if len(value) < length or shadow[stop : stop + 1].isalnum() or not checksums.iban(value):
+    value = bare(shadow, start, end)
+    if len(value) < length:
+        return None
+    value, stop = value[:length], _stop_after(shadow, start, length)
+    if shadow[stop : stop + 1].isalnum() or not checksums.iban(value):
         return None
     # One text in a hundred of this shape holds by chance: "at 2211 Old Earhart Road".
     written = shadow[start:stop]
@@ -38,10 +46,14 @@ _CARD_GROUPS = re.compile(
 )
 
 
+_ISSUED = re.compile("[2-9]|1800")  # first digits of brands: checksums.card_issuer
+
+
 def _card(shadow: str, start: int, end: int) -> Found:
     before = shadow[start - 1 : start]
     # The track of a magnetic stripe, and the number sign of Cyrillic print.
-    track = shadow[max(0, start - 2) : start] in ("%B", "N", " N", ":N")
+    two = shadow[max(0, start - 2) : start]
+    track = two == "%B" or (two[-1:] == "N" and not two[:-1].isalnum())
     if (before.isalnum() and not track) or (before and before in "+.-_"):
         return None
     written = shadow[start:end]
@@ -50,6 +62,8 @@ def _card(shadow: str, start: int, end: int) -> Found:
     if not plain and not _CARD_GROUPS.match(written):
         return None
     named = _card_word(shadow, start)
+    if not named and not _ISSUED.match(digits):
+        return None
     # A longer run may hold the card and what follows it: "4111 1111 1111 1111 123".
     for length in sorted({len(digits), 16, 15, 14, 13}, reverse=True):
         head = digits[:length]
@@ -57,10 +71,7 @@ def _card(shadow: str, start: int, end: int) -> Found:
             continue
         if not (named or checksums.card_issuer(head)) or not checksums.luhn(head):
             continue
-        stop = start
-        while length:
-            length -= shadow[stop].isdigit()
-            stop += 1
+        stop = _stop_after(shadow, start, length)
         if shadow[stop : stop + 1].isalnum():
             continue
         if checksums.card_issuer(head) and (named or not not_personal(shadow, start)):
@@ -94,9 +105,28 @@ def _wallet(shadow: str, start: int, end: int) -> Found:
     return (start, end) if value[0] == "4" or checksums.base58(value, alphabet) else None
 
 
-RULES: tuple[Rule, ...] = (
-    Rule("IBAN", _IBAN, _iban, 2, trigger=r"[A-Za-z]{2}[ -]?[0-9]{2}[ .\n-]?[A-Za-z0-9]{2}"),
-    Rule("CREDIT_CARD", _CARD, _card, 3, trigger=r"[0-9](?:[ .+_/\n-]{0,3}[0-9]){11}", retry=True),
-    Rule("ID", _WALLET, _wallet, 4, trigger=_WALLET_TRIGGER),
-    Rule("ID", _PRIVATE_WALLET_KEY, _wallet, 4, trigger=r"\b[5KL][1-9A-HJ-NP-Za-km-z]{20}"),
+ACCOUNTS = Family(
+    (
+        Rule(
+            "IBAN",
+            _IBAN,
+            _iban,
+            2,
+            trigger=r"[A-Za-z]{2}[ -]?[0-9]{2}[ .\n-]?[A-Za-z0-9]{2}",
+        ),
+        Rule(
+            "CREDIT_CARD",
+            _CARD,
+            _card,
+            3,
+            trigger=r"[0-9](?:[ .+_/\n-]{0,3}[0-9]){11}",
+            retry=True,
+        ),
+    ),
+)
+WALLETS = Family(
+    (
+        Rule("ID", _WALLET, _wallet, 4, trigger=_WALLET_TRIGGER),
+        Rule("ID", _PRIVATE_WALLET_KEY, _wallet, 4, trigger=r"\b[5KL][1-9A-HJ-NP-Za-km-z]{20}"),
+    ),
 )

@@ -4,7 +4,7 @@ import ipaddress
 import re
 
 from ft_assets.corpus import vocabulary as words
-from ft_assets.corpus.rules.rule import Before, Found, Rule, as_it_is, tail
+from ft_assets.corpus.rules.rule import Before, Family, Found, Rule, as_it_is, tail
 
 _URL = r"(?i)(?:[a-z][a-z0-9+.-]{1,15}(?::[a-z]{2,12})?://|www\.)[^\s<>\"'`\x01\x02|\\^{}]{3}"
 # Without a scheme: a host in lower case with a path.
@@ -120,7 +120,12 @@ def _half_spelled(shadow: str, start: int, end: int) -> Found:
 
 
 _IPV4 = r"\b[0-9]{1,3}(?:\[?\.\]?[0-9]{1,3}){3}\b|\bip-[0-9]{1,3}(?:-[0-9]{1,3}){3}\b"
-_IPV6 = r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}"
+# Five groups or more, or the gap "::": clock times have neither.
+_HEX = "[0-9A-Fa-f]{1,4}"
+_IPV6 = (
+    rf"(?:{_HEX}(?::{_HEX}){{0,6}})?::(?:{_HEX}(?::{_HEX}){{0,6}})?:?"
+    rf"|:?{_HEX}(?::{_HEX}){{4,7}}:?"
+)
 _version_before = Before(
     r"(?:[a-z]/|\bv|version|ver\.?|release|build|firmware|section|sec\.?|chapter|clause|article|"
     r"paragraph|abschnitt|kapitel|seccion|rev\.?|sdk|driver|update|patch|\x01)[\s:=]{0,2}",
@@ -197,42 +202,74 @@ def _mac(shadow: str, start: int, end: int) -> Found:
     return None if mixed or len(set(value) - set(":-.")) < 2 else (start, end)
 
 
-RULES: tuple[Rule, ...] = (
-    Rule("URL", _URL, _url, 1, trigger=r"(?i)[a-z0-9]://|www\."),
-    Rule("EMAIL", _EMAIL, _email, 1, trigger=r"[A-Za-z0-9_+'&.~%!#$*/=?^\"-]@[A-Za-z0-9[]"),
-    Rule(
-        "URL", _URL_BARE, _url, 3, trigger=rf"\.(?:{words.COMMON_TLDS})(?::[0-9]+)?/[a-zA-Z0-9~@]"
+EMAILS = Family(
+    (
+        Rule(
+            "EMAIL",
+            _EMAIL,
+            _email,
+            1,
+            trigger=r"[A-Za-z0-9_+'&.~%!#$*/=?^\"-]@[A-Za-z0-9[]",
+        ),
+        Rule(
+            "EMAIL",
+            _EMAIL_UNSPACED,
+            as_it_is,
+            3,
+            trigger=r"\x02[a-zA-Z0-9._+\x02-]*@|@[a-zA-Z0-9\x02-]*\x02",
+        ),
+        Rule("EMAIL", _EMAIL_SPACED, as_it_is, 2, trigger=r"[A-Za-z0-9_+.-](?:@ | @)"),
     ),
-    Rule(
-        "EMAIL",
-        _EMAIL_UNSPACED,
-        as_it_is,
-        3,
-        trigger=r"\x02[a-zA-Z0-9._+\x02-]*@|@[a-zA-Z0-9\x02-]*\x02",
+    sign="@",
+    before=120,
+    after=680,
+)
+SPELLED_EMAILS = Family(
+    (
+        Rule("EMAIL", _EMAIL_SPELLED, _spelled, 2, trigger=f"(?i){_DOT}[a-z]"),
+        Rule(
+            "EMAIL",
+            _EMAIL_HALF_SPELLED,
+            _half_spelled,
+            2,
+            trigger=rf"(?i){_AT}[a-z0-9][a-z0-9.-]*\.(?:{words.COMMON_TLDS})\b",
+        ),
     ),
-    Rule("EMAIL", _EMAIL_SPACED, as_it_is, 2, trigger=r"[A-Za-z0-9_+.-](?:@ | @)"),
-    Rule("EMAIL", _EMAIL_SPELLED, _spelled, 2, trigger=f"(?i){_DOT}[a-z]"),
-    Rule(
-        "EMAIL",
-        _EMAIL_HALF_SPELLED,
-        _half_spelled,
-        2,
-        trigger=rf"(?i){_AT}[a-z0-9][a-z0-9.-]*\.(?:{words.COMMON_TLDS})\b",
+    sign=rf"(?i){_DOT}[a-z]|{_AT}[a-z0-9][a-z0-9.-]*\.(?:{words.COMMON_TLDS})\b",
+    before=260,
+)
+URLS = Family(
+    (
+        Rule("URL", _URL, _url, 1, trigger=r"(?i)[a-z0-9]://|www\."),
+        Rule(
+            "URL",
+            _URL_BARE,
+            _url,
+            3,
+            trigger=rf"\.(?:{words.COMMON_TLDS})(?::[0-9]+)?/[a-zA-Z0-9~@]",
+        ),
     ),
-    Rule("IP", _IPV6, _ipv6, 4, trigger="[0-9A-Fa-f:]:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]"),
-    Rule(
-        "ID",
-        _MAC,
-        _mac,
-        4,
-        trigger=r"(?i)[0-9A-F]{2}[:-][0-9A-F]{2}[:-][0-9A-F]{2}[:-]|[0-9A-F]{4}\.[0-9A-F]{4}\.",
-    ),
-    Rule("ID", _MAC_BARE, as_it_is, 4, _MAC_BARE_VALUE),
-    Rule(
-        "IP",
-        _IPV4,
-        _ipv4,
-        4,
-        trigger=r"[0-9]\[?\.\]?[0-9]{1,3}\[?\.\]?[0-9]{1,3}\[?\.\]?[0-9]|ip-[0-9]+-[0-9]+-",
+    sign=rf"(?i)[a-z0-9]://|www\.|\.(?:{words.COMMON_TLDS})(?::[0-9]+)?/[a-z0-9~@]",
+    before=340,
+    after=80,
+)
+HOSTS = Family(
+    (
+        Rule("IP", _IPV6, _ipv6, 4, trigger="[0-9A-Fa-f:]:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]"),
+        Rule(
+            "ID",
+            _MAC,
+            _mac,
+            4,
+            trigger=r"(?i)[0-9A-F]{2}[:-][0-9A-F]{2}[:-][0-9A-F]{2}[:-]|[0-9A-F]{4}\.[0-9A-F]{4}\.",
+        ),
+        Rule("ID", _MAC_BARE, as_it_is, 4, _MAC_BARE_VALUE),
+        Rule(
+            "IP",
+            _IPV4,
+            _ipv4,
+            4,
+            trigger=r"[0-9]\[?\.\]?[0-9]{1,3}\[?\.\]?[0-9]{1,3}\[?\.\]?[0-9]|ip-[0-9]+-[0-9]+-",
+        ),
     ),
 )

@@ -12,6 +12,7 @@ from ft_assets.corpus.rules.rule import (
     SIX_DIGITS,
     UNITS_AFTER,
     Before,
+    Family,
     Found,
     Rule,
     alone,
@@ -104,13 +105,15 @@ def _international(shadow: str, start: int, end: int) -> Found:
 _phone_word = Before(rf"(?:^|[^a-z])(?:{words.PHONE})[^\d\n]{{0,20}}")
 
 
+_PAIRS = re.compile(r"0\d(?:[ .-]\d\d){4}")
+
+
 def _trunk(shadow: str, start: int, end: int) -> Found:
-    digits = digits_in(shadow[start:end])
-    pairs = re.fullmatch(r"0\d(?:[ .-]\d\d){4}", shadow[start:end])
-    if not 9 <= len(digits) <= 12 or (DATE_LIKE.search(shadow, start, end) and not pairs):
-        return None
     # Behind another group of digits it is the middle of a longer number.
-    return None if _inside_number(shadow, start) else _phone(shadow, start, end)
+    if _inside_number(shadow, start) or not 9 <= len(digits_in(shadow[start:end])) <= 12:
+        return None
+    date = DATE_LIKE.search(shadow, start, end) and not _PAIRS.fullmatch(shadow, start, end)
+    return None if date else _phone(shadow, start, end)
 
 
 def _inside_number(shadow: str, start: int) -> bool:
@@ -153,20 +156,22 @@ def _phone_by_word(shadow: str, start: int, end: int) -> Found:
     return None if UNITS_AFTER.match(shadow[end : end + 12].lower()) else (start, end)
 
 
-RULES: tuple[Rule, ...] = (
-    Rule("PHONE", _PHONE_AFTER_WORD, _phone_by_word, 6, _PHONE_VALUE, trigger=SIX_DIGITS),
-    Rule("PHONE", _BRACKETED, _phone, 8, trigger=SIX_DIGITS),
-    Rule("PHONE", _INTERNATIONAL, _international, 7, trigger=SIX_DIGITS),
-    Rule("PHONE", _NANP, _phone, 8, trigger=SIX_DIGITS),
-    Rule("PHONE", _TRUNK, _trunk, 8, trigger=SIX_DIGITS),
-    Rule("PHONE", _SPANISH, _phone, 8, trigger=NINE_DIGITS),
-    Rule(
-        "PHONE",
-        _PHONE_BEFORE_WORD,
-        _phone_by_word,
-        8,
-        _PHONE_INSIDE,
-        trigger=rf"(?i)[0-9][ \t-]{{1,2}}\(?(?:{words.PHONE_AFTER})\b",
+PHONES = Family(
+    (
+        Rule("PHONE", _PHONE_AFTER_WORD, _phone_by_word, 6, _PHONE_VALUE, trigger=SIX_DIGITS),
+        Rule("PHONE", _BRACKETED, _phone, 8, trigger=SIX_DIGITS),
+        Rule("PHONE", _INTERNATIONAL, _international, 7, trigger=SIX_DIGITS),
+        Rule("PHONE", _NANP, _phone, 8, trigger=SIX_DIGITS),
+        Rule("PHONE", _TRUNK, _trunk, 8, trigger=SIX_DIGITS),
+        Rule("PHONE", _SPANISH, _phone, 8, trigger=NINE_DIGITS),
+        Rule(
+            "PHONE",
+            _PHONE_BEFORE_WORD,
+            _phone_by_word,
+            8,
+            _PHONE_INSIDE,
+            trigger=rf"(?i)[0-9][ \t-]{{1,2}}\(?(?:{words.PHONE_AFTER})\b",
+        ),
+        Rule("PHONE", _BARE, _bare_phone, 9, trigger="[0-9]{10}"),
     ),
-    Rule("PHONE", _BARE, _bare_phone, 9, trigger="[0-9]{10}"),
 )

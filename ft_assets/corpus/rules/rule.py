@@ -4,9 +4,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import re2
-
 from ft_assets.corpus import vocabulary as words
+from ft_assets.corpus.linear import Pattern
 
 Found = tuple[int, int] | None  # where in the shadow
 Check = Callable[[str, int, int], Found]
@@ -25,19 +24,31 @@ class Rule:
     retry: bool = False  # after a match that fails the check, at its next group of digits
 
 
+@dataclass(frozen=True)
+class Family:
+    """Rules that are searched together: first where any of them matches, then each one there."""
+
+    rules: tuple[Rule, ...]
+    # What to look for instead of the patterns: in all that they match, and faster to find.
+    sign: str = ""
+    before: int = 32  # characters that a match may begin before the sign
+    after: int = 400  # twice those that it may end behind it
+
+    @property
+    def pattern(self) -> str:
+        return self.sign or "|".join(f"(?:{rule.pattern})" for rule in self.rules)
+
+
 class Before:
-    (
-        """Whether the characters just before a place end in a pattern; RE2, as `re` """
-        """takes 100x longer."""
-    )
+    """Whether the characters just before a place end in a pattern."""
 
     def __init__(self, pattern: str, size: int = 40) -> None:
-        self._pattern = re2.compile(f"(?i)(?:{pattern})$".encode())
+        self._search = Pattern(f"(?i)(?:{pattern})$").search
         self._size = size
 
     def __call__(self, shadow: str, place: int) -> bool:
         window = shadow[max(0, place - self._size) : place].encode("ascii")
-        return self._pattern.search(window) is not None
+        return self._search(window, 0, len(window))[0] >= 0
 
 
 # Letters and digits around a value make it part of something longer.
@@ -106,8 +117,11 @@ TOKEN = re.compile(r"[A-Za-z0-9]+")
 DATE_LIKE = re.compile(r"(?:19|20)\d\d-\d\d-\d\d|\d{1,2}[/.]\d{1,2}[/.](?:19|20)?\d\d")
 
 
+_NO_ALNUM = re.compile(r"[^A-Za-z0-9]+")
+
+
 def bare(shadow: str, start: int, end: int) -> str:
-    return "".join(char for char in shadow[start:end] if char.isalnum()).upper()
+    return _NO_ALNUM.sub("", shadow[start:end]).upper()
 
 
 def checked(holds: Callable[[str], bool], length: int) -> Check:

@@ -3,7 +3,7 @@
 import re
 
 from ft_assets.corpus import vocabulary as words
-from ft_assets.corpus.rules.rule import EDGE, Before, Found, Rule, window
+from ft_assets.corpus.rules.rule import EDGE, Before, Family, Found, Rule, window
 
 _USERNAME_KEY = (
     rf"""(?i)(?:{EDGE}(?:{words.USERNAME})|\x10)(?:["']?[ \t]{{0,2}}(?:=>|=|"""
@@ -127,38 +127,50 @@ def _handle(shadow: str, start: int, end: int) -> Found:
     return start, end
 
 
-RULES: tuple[Rule, ...] = (
-    Rule("USERNAME", _USERNAME_KEY, _username, 11, _USERNAME_VALUE),
-    Rule("USERNAME", _USERNAME_SAID, _username, 11, _USERNAME_VALUE),
-    Rule("USERNAME", _USERNAME_LOG, _username, 11, _USERNAME_VALUE),
-    Rule(
-        "USERNAME",
-        _USERNAME_ACTS,
-        _username,
-        11,
-        _USERNAME_ACTOR,
-        trigger=r"\b(?:User|user|USER) ['\"]?[A-Za-z0-9]",
+HANDLES = Family(
+    (Rule("USERNAME", _HANDLE, _handle, 12, _HANDLE_INSIDE, trigger="@[A-Za-z0-9_]{2}"),),
+    sign="@[A-Za-z0-9_]{2}",
+)
+ACCOUNTS = Family(
+    (
+        Rule("USERNAME", _USERNAME_KEY, _username, 11, _USERNAME_VALUE),
+        Rule("USERNAME", _USERNAME_SAID, _username, 11, _USERNAME_VALUE),
+        Rule("USERNAME", _USERNAME_LOG, _username, 11, _USERNAME_VALUE),
+        Rule(
+            "USERNAME",
+            _USERNAME_ACTS,
+            _username,
+            11,
+            _USERNAME_ACTOR,
+            trigger=r"\b(?:User|user|USER) ['\"]?[A-Za-z0-9]",
+        ),
+        Rule(
+            "USERNAME",
+            _USERNAME_CLF,
+            _username,
+            11,
+            _USERNAME_CLIENT,
+            trigger="[0-9a-fA-F] - [A-Za-z0-9]",
+        ),
+        Rule("USERNAME", _USERNAME_PATH, _login, 11, _USERNAME_PATH_VALUE),
+        Rule(
+            "USERNAME",
+            _USERNAME_DOMAIN,
+            _login,
+            11,
+            _USERNAME_DOMAIN_INSIDE,
+            trigger=r"[A-Z0-9]\\[\\A-Za-z]",
+        ),
+        Rule("USERNAME", _USERNAME_UID, _login, 11, _USERNAME_UID_INSIDE),
+        Rule("USERNAME", _USERNAME_SUDO, _login, 11, _USERNAME_SUDO_INSIDE),
+        Rule(
+            "USERNAME",
+            _USERNAME_AT_HOST,
+            _login,
+            11,
+            _USERNAME_AT_HOST_INSIDE,
+            trigger="'@'",
+        ),
+        Rule("USERNAME", _DISCORD, _discord, 11, trigger="[A-Za-z0-9_.]#[0-9]{4}"),
     ),
-    Rule(
-        "USERNAME",
-        _USERNAME_CLF,
-        _username,
-        11,
-        _USERNAME_CLIENT,
-        trigger="[0-9a-fA-F] - [A-Za-z0-9]",
-    ),
-    Rule("USERNAME", _USERNAME_PATH, _login, 11, _USERNAME_PATH_VALUE),
-    Rule(
-        "USERNAME",
-        _USERNAME_DOMAIN,
-        _login,
-        11,
-        _USERNAME_DOMAIN_INSIDE,
-        trigger=r"[A-Z0-9]\\[\\A-Za-z]",
-    ),
-    Rule("USERNAME", _USERNAME_UID, _login, 11, _USERNAME_UID_INSIDE),
-    Rule("USERNAME", _USERNAME_SUDO, _login, 11, _USERNAME_SUDO_INSIDE),
-    Rule("USERNAME", _USERNAME_AT_HOST, _login, 11, _USERNAME_AT_HOST_INSIDE, trigger="'@'"),
-    Rule("USERNAME", _DISCORD, _discord, 11, trigger="[A-Za-z0-9_.]#[0-9]{4}"),
-    Rule("USERNAME", _HANDLE, _handle, 12, _HANDLE_INSIDE, trigger="@[A-Za-z0-9_]{2}"),
 )
