@@ -11,7 +11,6 @@ Patterns run in RE2 over the shadows (shadow.py) of many texts at once (buffer.p
 are in rules/. Linear time: no repetition without a bound, no backtracking outside short windows.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -181,6 +180,7 @@ def _matches(rule: Rule, pattern: Pattern, excerpt: Excerpt, text: str) -> Itera
             continue
         shift, limit = excerpt.shifts[window], excerpt.starts[window + 1]
         start, end = start + shift, end + shift
+        match_start = start
         if rule.value is not None:
             inside = rule.value.groups
             value = rule.value.match(text, *((start, end) if inside else (end,)))
@@ -192,25 +192,10 @@ def _matches(rule: Rule, pattern: Pattern, excerpt: Excerpt, text: str) -> Itera
         hit = rule.check(text, start, end)
         if hit:
             yield _candidate(rule.rank, *hit, rule.type)
-            place = max(place, end - shift, hit[1] - shift) if not rule.retry else hit[1] - shift
+            place = max(hit[1], match_start + 1) - shift
         elif rule.retry:
-            place = _next_group(text, start, end) - shift
+            place = rule.retry(text, start, end) - shift
         place = min(place, limit)
-
-
-_GROUP = re.compile(r"[0-9]{3,}")
-
-
-def _next_group(text: str, start: int, end: int) -> int:
-    """Behind the first group of digits, at the next of three or more; the last may go on."""
-    while start < end and text[start].isalnum():
-        start += 1
-    group = _GROUP.search(text, start, end)
-    if group:
-        return group.start()
-    while end - 1 > start and text[end - 2].isalnum():
-        end -= 1
-    return max(end - 1, start, 1)
 
 
 def _without_overlaps(candidates: list[_Candidate], data: bytes) -> list[tuple[int, int, str]]:

@@ -6,12 +6,12 @@ letter, letters of other scripts "q", any other sign "\\x01". Scripts written wi
 "\\x02", which is no letter: a number touches the words around it there. Words of those scripts that
 name a value become a byte of their own (vocabulary.NAMES), repeated over their length. Invisible
 characters and combining marks are left out. An escape is the one character it stands for:
-"%40", "&#64;", "\\u0040" and "\\/" (not so inside a URL for what would end it, nor in a Windows
-path). So one pattern finds a number in every script, keywords need no accents, and positions are
-byte positions.
+"%40", "%2540", "&#64;", "\\u0040", "=40" and "\\/" (not so inside a URL for what would end it, nor
+in a Windows path). So one pattern finds a number in every script, keywords need no accents, and
+positions are byte positions.
 
 The shadow is for searching only; spans are mapped back to the text by `Shadow.span`. Not undone:
-a second layer of escapes ("%2540"), base64, quoted-printable.
+base64, and of quoted-printable all but "@" and the letters of Latin-1.
 """
 
 import html
@@ -103,7 +103,8 @@ _KEPT = (
 )
 _URL = r"[A-Za-z][A-Za-z0-9+.-]{1,15}://[^\s\"'<>]{1,4000}"
 _CODED = (
-    r"%[2-7][0-9A-Fa-f]|&(?:#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5}|amp|lt|gt|quot|apos|nbsp|commat|"
+    r"%(?:25){0,2}[2-7][0-9A-Fa-f]|(?<=[A-Za-z0-9._-])=40(?=[A-Za-z0-9-]{1,63}\.[A-Za-z]{2})|"
+    r"=C[23]=[89AB][0-9A-F]|&(?:#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5}|amp|lt|gt|quot|apos|nbsp|commat|"
     r"period|colon|hyphen|dash|shy|sol|lpar|rpar|plus|num|lowbar|equals);|"
     r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrt\"'/])"
 )
@@ -111,7 +112,7 @@ _ANY_CODED = re.compile(_CODED)  # fast to tell that there is none
 _ESCAPES = re.compile(f"(?P<kept>{_KEPT})|(?P<url>{_URL})|(?P<coded>{_CODED})")
 # Without space, quotes, angle brackets, backslash, caret, grave, braces and bar, which end a URL.
 _IN_URL = re.compile(
-    r"%(?:2[1345689A-Fa-f]|3[0-9ABDFabdf]|4[0-9A-Fa-f]|5[0-9ABDFabdf]|6[1-9A-Fa-f]|7[0-9AEae])"
+    r"%(?:25){0,2}(?:2[1345689A-Fa-f]|3[0-9ABDFabdf]|4[0-9A-Fa-f]|5[0-9ABDFabdf]|6[1-9A-Fa-f]|7[0-9AEae])"
 )
 _CONTROL = {"n": "\n", "r": "\r", "t": "\t"}
 
@@ -133,7 +134,8 @@ class Shadow:
 def cast(text: str) -> Shadow:
     """Never raises on any str."""
     plain, places = text, None
-    if ("%" in text or "&" in text or "\\" in text) and _ANY_CODED.search(text):
+    signs = "%" in text or "&" in text or "\\" in text or "=40" in text or "=C" in text
+    if signs and _ANY_CODED.search(text):
         plain, places = _without_escapes(text)
     if plain.isascii():
         return Shadow(plain.encode("ascii"), places, len(text))
@@ -190,7 +192,9 @@ def _escapes(text: str) -> list[tuple[int, int, str]]:
 def _decoded(code: str) -> str:
     """Always one character; what has none (a NUL, a plane too far) is a sign."""
     if code[0] == "%":
-        return chr(int(code[1:], 16))
+        return chr(int(code[-2:], 16))
+    if code[0] == "=":  # quoted-printable: "@", and the letters of Latin-1 in UTF-8
+        return bytes.fromhex(code.replace("=", "")).decode()
     if code[0] == "&":
         char = html.unescape(code)
         return char if len(char) == 1 else _SIGN

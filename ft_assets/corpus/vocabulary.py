@@ -56,9 +56,9 @@ ID_STRONG = "|".join(
         r"number|id)|chart|"
         r"subscriber|insured[ _-]?id|aadhaar|health[ _-]?(?:plan|card|insurance|record|"
         r"id)|beneficiary|encounter[ _-]?(?:id|no|number)|"
-        r"historia clinica|historia|n\.h\.c\.|tessera sanitaria|nuhsa|nass|naf|"
+        r"historia(?: clinica)?|n\.h\.c\.|tessera sanitaria|nuhsa|nass|naf|"
         r"cipa?|episodio|n[ .]?o?[ .]?col|colegiad[oa]|"
-        r"tarjeta sanitaria|fallnummer|fall-?nr|aufnahmenummer|krankenkassen(?:nummer|nr)|"
+        r"tarjeta sanitaria|fallnummer|fall-?nr|aufnahme-?(?:nummer|nr)|krankenkassen(?:nummer|nr)|"
         r"(?:kranken)?versicherten(?:nummer|nr|-nr|-id)|kvnr|carte vitale|npi|dea|"
         r"medicare|medicaid|prontuario|cartella(?: clinica)?|"
         r"(?:encounter|visit|specimen|accession|prescription|subject|participant|unit|patient)"
@@ -124,6 +124,7 @@ ID_STRONG = "|".join(
         r"client[e]?|contrat[o]?|"
         r"police|poliza|patient|paciente|adherent|allocataire|assure|asegurado|passeport|pasaporte|"
         r"permis|expediente|siniestro|sinistre|empleado|socio|afiliado|afiliacion|abonado|abonne|"
+        r"historia clinica|"
         r"secu(?:rite sociale)?|registro|membre|miembro|salarie|etudiant|tarjeta|historia|licencia|"
         r"matricula|identite|identidad|identificacion|ss|seguridad social|colegiado)|"
         r"identifiant(?: client)?|matricule|matricola|expediente|dossier(?: medical)?|"
@@ -149,6 +150,7 @@ ID_ACRONYM = (
     "egk|mbi|ohip|phn|chi|hicn|nhi|ihi|ipp|sip|ni|abn|acn|ird|kvk|ahv|avs|oasi|svn|niss|inss|pnr|"
     "cpr|hetu|nip|regon|cnp|egn|oib|emso|jmbg|embg|taj|amka|afm|adt|inn|snils|ogrnip|rnokpp|ipn|"
     "gstin|epic|uan|abha|cnic|nicop|bvn|nin|eid|tz|ic|nric|fin|hkid|nik|ktp|npwp|rg|cnh|pis|pasep|"
+    "sn|routing|sort|transit|lanr|bsnr|nda|rpps|finess|adeli|specimen|accession|"
     "nis|nit|rne|rut|run|cuit|cuil|ruc|dui|nss|imss|rib|clabe|bsb|dl|cdl|pan|a-number|s/n|"
     "pps|sv|stnr|gz|az|cc|kdnr|vnr"
 )
@@ -157,13 +159,14 @@ ID_ACRONYM = (
 ID_HOLDER = (
     "patient(?:in|e)?|customer|member|employee|subscriber|claimant|policy ?holder|student|client|"
     "encounter|claim|cardholder|borrower|tenant|kunden?|kundin|mitglied|cliente|paciente|paziente|"
-    "socio|asegurado|klant|kund|pacient"
+    "socio|asegurado|klant|kund|pacient|frequent[ -]?flyer|mileage|badge|routing"
 )
 
 # Internal numbers: an identifier only when long enough.
 ID_INTERNAL = (
     r"(?:customer|cust|client|user|crm|uid|kunden|benutzer|usuario|utilisateur|account holder|id)"
-    r"[ _-]?(?:id|ids|identifier|nos?|nr|num|numbers?|nbr|nummer|#)|uid|euid|subject[ _-]id"
+    r"[ _-]?(?:id|ids|identifier|nos?|nr|num|numbers?|nbr|nummer|#)|uid|euid|subject[ _-]id|"
+    r"doc(?:ument)?_?number"
 )
 
 # An id only with a number sign after it: "case no. 12", "file #12".
@@ -180,12 +183,13 @@ PHONE = (
     r"telfs?|tlfno|tph|ph|"
     r"mobile|mobil(?:e|nummer|funk(?:nummer)?|telefon)?|movil(?:es)?|cell(?:ular|phone)?|celular|"
     r"handy(?:nummer)?|portable|fax(?:nummer)?|telefax|telecopie|rufnummer|durchwahl|hotline|"
-    r"call(?:er|ing|ed|back)?|callback|ring|reach|text|sms|whatsapp|signal|dial|contact|msisdn|"
+    r"call(?:er|ing|ed|back)?|callback|ring|rang|reach(?:ed)?|text|sms|whatsapp|signal|dial|contact|msisdn|"
     r"voicemail|pager|landline|extension|hands?y|messages? to|rappelez|appele[zr]|"
     r"joindre|joignable|"
     r"rappeler|anrufen?|ruf|erreichen|erreichbar|zuruckrufen|llam(?:ar|e|ame|enos|arme|ada)|"
     r"contactar(?:me)?|contacto|localizar|chiamare|cellulare|recapito|telemovel|ligar|"
     r"registered|numero|number is|nummer ist|gsm|natel|telefoon(?:nummer)?|mobiel|tel\.?nr|"
+    r"mob|caller[ _-]?id|clid|calling[ _-]?(?:number|party)|called[ _-]?(?:number|party)|"
     r"numer|kom|komorka|mobilni|mobilnummer|puhelin(?:numero)?|kannykka|gsm-nummer|"
     r"simi|farsimi|telefonas|talrunis|cep tel(?:efonu)?|tilefono|kinito|nomer telefona|"
     r"mobilxn\w{1,5}|sotov\w{1,4}|moy nomer|beeper|no hp|ponsel|telepon|"

@@ -3,7 +3,16 @@
 import re
 
 from ft_assets.corpus import vocabulary as words
-from ft_assets.corpus.rules.rule import Before, Family, Found, Rule, as_it_is, digits_in
+from ft_assets.corpus.rules.rule import (
+    EDGE,
+    Before,
+    Family,
+    Found,
+    Rule,
+    as_it_is,
+    card_near,
+    digits_in,
+)
 
 _YEAR = r"(?:19|20)[0-9]{2}"
 _DATE = (
@@ -154,8 +163,38 @@ def _age_inside(shadow: str, start: int, end: int) -> Found:
     return _age(shadow, start + number.start(), start + number.end()) if number else None
 
 
+_HL7_BIRTH = r"PID\|(?:[^|\n]{0,80}\|){6}"
+_HL7_BIRTH_VALUE = re.compile(rf"{_YEAR}[0-9]{{4}}")
+# Month and year, on a card or a passport.
+_EXPIRY = (
+    rf"(?i){EDGE}(?:exp(?:iry|ires?|iring|iration|\.|_?date)?|valid(?:ity)?|good|gultig|valable|"
+    r"cad(?:uca|ucidad|\.)?|vence|vencimiento|scad(?:enza|e|\.)?|validade|ablauf)"
+    r"(?:[ _-]?(?:date|month|year|mm|yy|thru|through|until|till|to|bis|jusqu'au|hasta|al|el))?"
+    r"[\"']?[\s:=>(]{1,4}[\"']?(?:(?:is|am|on|in|le|el|end)\b[ :]{1,2})?"
+)
+_EXPIRY_VALUE = re.compile(
+    r"(?:0[1-9]|1[0-2]) ?[/-] ?(?:20)?[2-4][0-9](?![0-9/-])|"
+    r"20[2-4][0-9][/-](?:0[1-9]|1[0-2])(?![0-9/-])"
+)
+# Without a stroke only beside a card: "0927", and month and year as fields of their own.
+_CARD_EXPIRY = (
+    rf"(?i){EDGE}exp(?:iry|ires?|iration|_?date)?(?:[ _-]?(?:month|year|mm|yy|date))?"
+    r"[\"']?\s{0,2}[:=]\s{0,2}[\"']?"
+)
+_CARD_EXPIRY_VALUE = re.compile(
+    r"(?:(?:0[1-9]|1[0-2])(?:[2-4][0-9])?|[1-9]|(?:20)?[2-4][0-9])(?![0-9])"
+)
+
+
+def _card_expiry(shadow: str, start: int, end: int) -> Found:
+    return (start, end) if card_near(shadow, start) else None
+
+
 DATES = Family(
     (
+        Rule("DATE", _HL7_BIRTH, as_it_is, 8, _HL7_BIRTH_VALUE),
+        Rule("DATE", _EXPIRY, as_it_is, 8, _EXPIRY_VALUE),
+        Rule("DATE", _CARD_EXPIRY, _card_expiry, 8, _CARD_EXPIRY_VALUE),
         Rule("DATE", _BIRTHDAY, as_it_is, 8, _BIRTHDAY_VALUE, trigger=_BIRTHDAY.split("\\b")[0]),
         Rule("DATE", _BORN, _born_sign, 8, trigger=r"\* ?[0-9]|\bb\. ?[0-9A-Z]"),
         Rule("DATE", _DATE, _date, 7, trigger=_DATE_TRIGGER),

@@ -20,7 +20,7 @@ from ft_assets.corpus.rules.rule import (
     named,
 )
 
-_VALUE = re.compile(r"[A-Za-z0-9]{1,24}(?:[-/._ ][A-Za-z0-9]{1,20}){0,6}")
+_VALUE = re.compile(r"[A-Za-z0-9]{1,34}(?:[-/._ ][A-Za-z0-9]{1,20}){0,6}")
 _ID_STRONG = rf"(?i){EDGE}(?:{words.ID_STRONG})s?{WORD_END}{LINK}"
 _ID_INTERNAL = rf"(?i){EDGE}(?:{words.ID_INTERNAL}){WORD_END}{LINK}"
 _ID_WEAK = (
@@ -36,6 +36,9 @@ _OTHER_NUMBER = re.compile(words.NOT_PERSONAL)
 _sentence_end = Before(
     r"[a-z]{5}[!?]\s|[a-z]{3}(?:[a-mo-z][a-z]|[a-z][a-npqs-z])\.\s", size=7
 )  # not "Kundennr. "
+
+
+_DASHED_DATE = re.compile(r"[0-3]?[0-9]-[0-3]?[0-9]-(?:[0-9]{2}){1,2}")
 
 
 def _id_after_word(shadow: str, start: int, end: int) -> Found:
@@ -86,6 +89,9 @@ def _id_after_word(shadow: str, start: int, end: int) -> Found:
         else shadow[start - 8 : start].rstrip(" \"'")[-1:] in (":", "=")
     )
     if len(digits) < 3 or len(bare(shadow, start, stop)) < (4 if named_directly else 5):
+        return None
+    # "Privacy Policy (09-04-20)"
+    if shadow[start - 1 : start] == "(" and _DASHED_DATE.fullmatch(value):
         return None
     if DATE_LIKE.fullmatch(value) or UNITS_AFTER.match(shadow[stop : stop + 12].lower()):
         return None
@@ -157,6 +163,7 @@ def _id_after_weak_word(shadow: str, start: int, end: int) -> Found:
 
 
 _HL7_ID = r"(?:^|\n|\r)PID\|[^|\n]{0,10}\|[^|\n]{0,30}\|"
+_HL7_EXTERNAL_ID = r"(?:^|\n|\r)PID\|[^|\n]{0,10}\|"
 _HL7_VALUE = re.compile(r"[^|^\n]{3,40}")
 _PATH_ID = (
     r"(?i)/(?:patients?|users?|customers?|accounts?|members?|clients?|employees?|persons?|people|"
@@ -164,6 +171,8 @@ _PATH_ID = (
     r"subscribers?|policies|"
     r"claims?|cases?|records?|students?|beneficiar(?:y|ies)|contacts?|encounters?)/"
 )
+# FHIR: a reference to a resource of a person.
+_REFERENCE = r"\b(?:Patient|Practitioner|RelatedPerson|Person|Encounter)/"
 _PATH_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,40}")
 _PLATE_FORM = (
     r"\b(?:[A-Z]{2}-[0-9]{3}-[A-Z]{2}|[0-9]{4} ?[B-DF-HJ-NP-TV-Z]{3}|"
@@ -181,14 +190,16 @@ _COURT = (
 )
 _COURT_VALUE = re.compile(r"(?:[A-Z]{1,2}[0-9]{0,2}-)?\d{1,7} ?/ ?(?:(?:19|20)\d\d|\d\d)(?!\d)")
 _NESTED_ID = (
-    r"(?i)\b(?:patient|member|passport|policy|insurance|employee|subscriber|"
+    r"(?i)(?:\b|_|bank|user|customer|client)(?:patient|member|passport|policy|insurance|employee|subscriber|"
     r"account|insured|student|"
     r"licen[cs]e|national_?id|tax|paciente|poliza|cuenta|konto|versicherung)s?"
     r"[\"']?\s{0,3}(?:=>|[:=])?\s{0,3}[{(\[<>\n]{1,3}\s{0,8}[\"'<]?(?:id|number|"
     r"no|nr|num|value)[\"']?"
     r"\s{0,2}(?:=>|[:=>])\s{0,2}[\"']?"
 )
-_HOLDER = rf"(?i){EDGE}(?:{words.ID_HOLDER})[ :#=]{{1,3}}(?:is )?"
+_HOLDER = (
+    rf"(?i){EDGE}(?:{words.ID_HOLDER})[ :#=]{{1,3}}(?:is |{words.NUMBER}\b[.o]{{0,2}}[ :]{{1,2}})?"
+)
 _HOLDER_VALUE = re.compile(r"[A-Z]{0,4}-?[0-9]{4,14}[A-Z]?")
 _ACRONYM = (
     rf"{EDGE}(?:{words.ID_ACRONYM.upper()})(?i:[ -]?(?:nr|nummer|number|"
@@ -212,17 +223,26 @@ _PLATE_WORD = (
     r"_)[\s\"':=.#>\x01\x02-]{1,5}(?:(?:is|ist|est|es|e|de|no|nr)\b[ .:]{1,2})?"
 )
 _PLATE_VALUE = re.compile(
-    r"[A-Z0-9]{5,8}(?![A-Za-z0-9])|[A-Z0-9]{1,4}(?:[ .-]{1,3}[A-Z0-9]{1,4}){0,3}"
+    r"[A-Z0-9]{5,8}(?![A-Za-z0-9])|[A-Z0-9]{1,4}(?:[ .-]{1,3}[A-Z0-9]{1,5}){0,3}"
 )
 _CODED_ID = (
     r"\b(?:MRN|NHC|PAT|PT|PID|ACC|ACCT|CUST|EMP|POL|MEM|SUB|CLM|KD|KDNR|VNR|PNR|DOS|"
     r"EXP|HIST|STU|DL|LIC)[-_#]?[0-9]{4,14}\b"
+)
+# A case of pathology: year and running number.
+_PATHOLOGY = r"\b[A-Z]{1,3}[0-9]{2}-[0-9]{4,7}\b"
+_pathology_word = Before(
+    r"(?:case|specimen|accession|patholog\w*|histolog\w*|biops\w*)[^0-9\n]{0,20}"
 )
 _DOCKET = r"\b(?:[0-9]{1,3}|[IVX]{1,5}) [A-Z][A-Za-z]{0,3} [0-9]{1,5}/[0-9]{2}\b"
 _docket_word = Before(
     r"(?:az|aktenzeichen|geschaftszeichen|gz|urteil|beschluss|verfahren|gericht)[^\d\n]{0,20}"
 )
 _US_DOCKET = r"(?i)\b[0-9]:[0-9]{2}-(?:cv|cr|mc|bk|md|mj)-[0-9]{3,6}(?:-[A-Z]{2,4}){0,3}\b"
+
+
+def _pathology(shadow: str, start: int, end: int) -> Found:
+    return (start, end) if _pathology_word(shadow, start) else None
 
 
 def _docket(shadow: str, start: int, end: int) -> Found:
@@ -252,6 +272,17 @@ def _plate(shadow: str, start: int, end: int) -> Found:
     return (start, end) if _plate_word(shadow, start) else None
 
 
+# The word and its value in one: "SSN078-05-1120", "passportNoX1234567".
+_GLUED = rf"(?i){EDGE}(?:{words.ID_STRONG}|{words.ID_ACRONYM})(?:{words.NUMBER})?"
+_GLUED_VALUE = re.compile(r"[A-Z]{0,3}[0-9](?:[ -]?[0-9]){5,18}[A-Z]?(?![A-Za-z0-9])")
+# Windows: a security identifier that a domain gave.
+_SID = r"\bS-1-5-21(?:-[0-9]{1,10}){4}\b"
+
+
+def _glued_id(shadow: str, start: int, end: int) -> Found:
+    return (start, end) if len(digits_in(shadow[start:end])) >= 7 else None
+
+
 NAMED = Family(
     (
         Rule("ID", _ID_STRONG, _id_after_word, 6, _VALUE, trigger=named(words.ID_STRONG)),
@@ -273,6 +304,8 @@ NAMED = Family(
 )
 FORMS = Family(
     (
+        Rule("ID", _GLUED, _glued_id, 7, _GLUED_VALUE),
+        Rule("ID", _SID, as_it_is, 4),
         Rule("ID", _HL7_ID, as_it_is, 5, _HL7_VALUE, trigger=r"PID\|"),
         Rule("ID", _COURT, as_it_is, 8, _COURT_VALUE),
         Rule(
@@ -285,6 +318,9 @@ FORMS = Family(
         ),
         Rule("ID", _CODED_ID, as_it_is, 6),
         Rule("ID", _PATH_ID, _path_id, 6, _PATH_VALUE),
+        Rule("ID", _REFERENCE, _path_id, 6, _PATH_VALUE),
+        Rule("ID", _HL7_EXTERNAL_ID, as_it_is, 5, _HL7_VALUE, trigger=r"PID\|"),
+        Rule("ID", _PATHOLOGY, _pathology, 6),
         Rule("ID", _US_DOCKET, as_it_is, 5),
         Rule("ID", _DOCKET, _docket, 6),
         Rule("ID", _PLATE_FORM, _plate, 6),

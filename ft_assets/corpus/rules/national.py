@@ -44,9 +44,9 @@ _NIR = (
 _NIR_TRIGGER = r"[0-9](?:[ .]?[0-9AB]){12}"
 _CODICE_FISCALE = r"(?i)\b[A-Z]{6}[0-9]{2}[A-EHLMPRST][0-9]{2}[A-Z][0-9]{3}[A-Z]\b"
 _NINO = r"\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]\b"
-_NINO_ANY = r"(?i)\b[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]\b"
+_NINO_ANY = r"(?i)\b[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-Z]\b"
 _nino_word = Before(
-    r"(?:\bnino|national ins\w*|\bni ?(?:no|number|num|"
+    r"(?:\bnino|\bssn|social security|national ins\w*|\bni ?(?:no|number|num|"
     r"#)?)[^a-z0-9]{0,4}(?:(?:no|number|is)[^a-z0-9]{1,3}){0,2}"
 )
 _RUT_PLAIN = r"(?i)\b[0-9]{7,8}-[0-9K]\b"

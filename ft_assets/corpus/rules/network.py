@@ -78,6 +78,9 @@ def _name_start(name: str) -> int:
     return field.end() if field and field.end() < len(name) else 0
 
 
+_FILE_ENDINGS = frozenset({"png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "json", "html"})
+
+
 def _email(shadow: str, start: int, end: int) -> Found:
     while start < end and shadow[start] in ".-'%~&+":
         start += 1
@@ -96,7 +99,8 @@ def _email(shadow: str, start: int, end: int) -> Found:
         if labels[-1].startswith("xn--"):
             break
         end -= len(labels.pop()) + 1
-    return (start, end) if len(labels) > 1 else None
+    file = labels[-1].lower() in _FILE_ENDINGS  # "logo@2x.png"
+    return (start, end) if len(labels) > 1 and not file else None
 
 
 _PHRASE = re.compile(
@@ -131,6 +135,7 @@ _version_before = Before(
     r"paragraph|abschnitt|kapitel|seccion|rev\.?|sdk|driver|update|patch|\x01)[\s:=]{0,2}",
     size=16,
 )
+_upgrade = Before(r"(?:upgrad|updat|downgrad|bump|migrat)[a-z]{0,4} [^\n]{0,40}", size=52)
 _address_word = Before(
     r"(?:ip|ipv4|host|addr(?:ess)?|client|server|from|peer|remote|ping|src|dst|source|via|gateway|"
     r"dest(?:ination)?|dns|login|forwarded-for|real-ip|adresse|direccion|indirizzo)"
@@ -156,7 +161,7 @@ def _ipv4(shadow: str, start: int, end: int) -> Found:
         return None
     if shadow[end : end + 1] == "." and shadow[end + 1 : end + 2].isdigit():
         return None
-    if _version_before(shadow, start):
+    if _version_before(shadow, start) or _upgrade(shadow, start):
         return None
     parts = [int(part) for part in written]
     # "6.1.5.4" is a clause; networks in use have a larger part, or are 10.x and 127.x.

@@ -16,6 +16,7 @@ from ft_assets.corpus.rules.rule import (
     Found,
     Rule,
     alone,
+    as_it_is,
     digits_in,
     not_personal,
     window,
@@ -31,15 +32,23 @@ _INTERNATIONAL = (
     r"(?:\[?\+ ?|\b00 ?|\b011[ -])\(?[1-9](?:[ ./()\]-]{0,4}[0-9]){6,14}(?:[ ,;]{0,3}(?:x|ext\.?|"
     r"extension|poste|durchwahl)[ .:]{0,2}[0-9]{1,6})?"
 )
+# An area that begins with 0 or 1 does not exist; made-up numbers have it, in the common spellings.
 _NANP = (
-    r"(?:\b1[ .-]{0,2})?\(?\b[2-9][0-9]{2}\)?[ .-]{0,3}[0-9]{3}[ .-]{1,3}[0-9]{4}"
+    r"(?:(?:\b1[ .-]{0,2})?\(?\b[2-9][0-9]{2}\)?[ .-]{0,3}[0-9]{3}[ .-]{1,3}[0-9]{4}|"
+    r"(?:\b1[ .-])?(?:\([0-9]{3}\) ?[0-9]{3}-|\b[0-9]{3}-[0-9]{3}-|\b[0-9]{3}\.[0-9]{3}\.|"
+    r"\b[0-9]{3} [0-9]{3} )[0-9]{4})"
     r"(?:[ ,;]{0,3}(?:x|ext\.?|extension)[ .:]{0,2}[0-9]{1,6})?"
 )
-_TRUNK = r"\(?\b0[1-9][0-9]{0,4}\)?[ ./-]{1,3}[0-9]{2,8}(?:[ ./-]{1,2}[0-9]{2,6}){0,4}"
-# Russia and Brazil: a code in brackets, the number in two parts.
+_TRUNK = (
+    r"(?:\(?\b0[1-9][0-9]{0,4}\)?[ ./-]{1,3}|\(0[1-9][0-9]{0,4}\))"
+    r"[0-9]{2,8}(?:[ ./-]{1,2}[0-9]{2,6}){0,4}"
+)
+# Russia, Brazil and Portugal: a code in brackets, the number in two or three parts.
 _BRACKETED = (
     r"\b[78][ -]?\([0-9]{3,5}\)[ -]?[0-9]{1,3}[ -]?[0-9]{2}[ -]?[0-9]{2}\b|"
-    r"\([1-9][0-9]\) ?9?[2-9][0-9]{3}[ -][0-9]{4}\b"
+    r"(?:\([1-9][0-9]\) ?|\b[1-9][0-9] )9?[2-9][0-9]{3}-[0-9]{4}\b|"
+    r"\([1-9][0-9]\) ?9?[2-9][0-9]{3} [0-9]{4}\b|"
+    r"\([2-9][0-9]{1,2}\) ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}\b"
 )
 _SPANISH = (
     r"\b[6789][0-9]{2}[ .-][0-9]{3}[ .-][0-9]{3}\b|"
@@ -57,13 +66,14 @@ def next_phone(shadow: str, end: int) -> Found:
 
 
 _PHONE_AFTER_WORD = (
-    rf"(?i)(?:{EDGE}(?:{words.PHONE})(?:[ _-]?(?:number|num|no|nr|nummer))?(?:\b|"
+    rf"(?i)(?:{EDGE}(?:{words.PHONE})(?:[ _-]?(?:number|num|no|nr|nummer|[1-3]))?(?:\b|"
     rf"_)|\x03)(?:[ ](?:no|nr|number|num|me|us|him|her|them|back|is|at|on|to|der|die|"
     rf"unter|auf|mich|uns|mir|au|sur|me|moi|al|en|a|el|est|es|ist|lautet|my|mi|"
     rf"mobil[e]?|home|work|my registered|cell|please|"
     rf"line|numero|de|e|sou|er|ar|jest|du|del|le|la|les|nous|registered|movil|"
     rf"celular|portable|fijo|fixe|fisso|privat|now|or|"
-    rf"text|sms|call)\b){{0,5}}"
+    rf"text|sms|call|the|customer|client|patient|caller|user|mother|father|wife|husband|"
+    rf"office|again)\b){{0,5}}"
     rf"{PUNCT}{{0,8}}{MARKUP}"
 )
 _PHONE_VALUE = re.compile(_NUMBERISH)
@@ -71,12 +81,16 @@ _PHONE_BEFORE_WORD = rf"(?i){_NUMBERISH}[ \t-]{{1,2}}\(?(?:{words.PHONE_AFTER})\
 _PHONE_INSIDE = re.compile(f"({_NUMBERISH})")
 
 
+_EXTENDED = re.compile("[a-z,;]", re.IGNORECASE)
+
+
 def _phone(shadow: str, start: int, end: int) -> Found:
     if not alone(shadow, start, end):
         return None
-    if shadow[start] != "(" and not_personal(shadow, start):
+    pairs = shadow[start] == "0" and _PAIRS.fullmatch(shadow, start, end)  # France: no other number
+    if shadow[start] != "(" and not pairs and not_personal(shadow, start):
         return None
-    digits = digits_in(shadow[start:end])
+    digits = digits_in(_EXTENDED.split(shadow[start:end], maxsplit=1)[0])
     if not 7 <= len(digits) <= 15 or len(set(digits)) < 3:
         return None
     if shadow[start] == "(" and ")" not in shadow[start:end]:
@@ -110,7 +124,7 @@ _PAIRS = re.compile(r"0\d(?:[ .-]\d\d){4}")
 
 def _trunk(shadow: str, start: int, end: int) -> Found:
     # Behind another group of digits it is the middle of a longer number.
-    if _inside_number(shadow, start) or not 9 <= len(digits_in(shadow[start:end])) <= 12:
+    if _inside_number(shadow, start) or not 9 <= len(digits_in(shadow[start:end])) <= 13:
         return None
     date = DATE_LIKE.search(shadow, start, end) and not _PAIRS.fullmatch(shadow, start, end)
     return None if date else _phone(shadow, start, end)
@@ -137,12 +151,17 @@ def _bare_phone(shadow: str, start: int, end: int) -> Found:
     return None if UNITS_AFTER.match(shadow[end : end + 12].lower()) else _phone(shadow, start, end)
 
 
+_FURTHER = re.compile(r"[ ,;]{0,3}(?:x|ext\.?|extension|poste|durchwahl)[ .:]{0,2}[0-9]{1,6}", re.I)
+
+
 def _phone_by_word(shadow: str, start: int, end: int) -> Found:
     while start < end and shadow[start] == " ":
         start += 1
     digits = digits_in(shadow[start:end])
     if not 6 <= len(digits) <= 15:
         return None
+    further = _FURTHER.match(shadow, end, end + 20)
+    end = further.end() if further else end
     after = shadow[end : end + 1]
     if after.isalnum() or (after in (",", ".") and shadow[end + 1 : end + 2].isdigit()):
         return None
@@ -156,9 +175,25 @@ def _phone_by_word(shadow: str, start: int, end: int) -> Found:
     return None if UNITS_AFTER.match(shadow[end : end + 12].lower()) else (start, end)
 
 
+# Without the number before it: "ext. 5521", "Durchwahl 4412".
+_EXTENSION = (
+    rf"(?i)(?:{EDGE}(?:pager|beeper|durchwahl|nebenstelle)|"
+    r"(?:[0-9,;:(\n] ?|\b(?:call|dial|at|on|tel|phone|my|reach|us) )"
+    r"(?:ext\.?|extension|interno|anexo))"
+    r"(?:[ ]?(?:no|nr|#|number)\b\.?)?[ :.#=]{1,3}"
+)
+_EXTENSION_VALUE = re.compile(r"[0-9]{4,6}(?![0-9A-Za-z]|[.,/:%-][0-9])")
+# "sms sent to=5552134", "call failed, from: 12 34 56 78"
+_MESSAGE = (
+    rf"(?i){EDGE}(?:sms|mms|whatsapp|otp|call|dial(?:ed|led|ing)?|voicemail)\b[^\n]{{0,40}}"
+    r"\b(?:to|from|dst|dest(?:ination)?|recipient)[\"']?[=:][\"' ]{0,2}"
+)
+
 PHONES = Family(
     (
         Rule("PHONE", _PHONE_AFTER_WORD, _phone_by_word, 6, _PHONE_VALUE, trigger=SIX_DIGITS),
+        Rule("PHONE", _MESSAGE, _phone_by_word, 8, _PHONE_VALUE),
+        Rule("PHONE", _EXTENSION, as_it_is, 9, _EXTENSION_VALUE),
         Rule("PHONE", _BRACKETED, _phone, 8, trigger=SIX_DIGITS),
         Rule("PHONE", _INTERNATIONAL, _international, 7, trigger=SIX_DIGITS),
         Rule("PHONE", _NANP, _phone, 8, trigger=SIX_DIGITS),

@@ -21,7 +21,8 @@ class Rule:
     # A simpler pattern that is in every text in which `pattern` is: all triggers are searched in
     # one pass, and counted repetition, which makes that pass slow, is left to `pattern`.
     trigger: str = ""  # "": the pattern itself
-    retry: bool = False  # after a match that fails the check, at its next group of digits
+    # Where the search goes on after a match that fails its check; None: behind it.
+    retry: Callable[[str, int, int], int] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ _IS = (
     r"di|do|da|van|ar|er|on|jest|sam|ending)"
 )
 LINK = (
-    rf"[ \t]{{0,3}}(?:\([^()\n]{{0,20}}\))?[ _-]?(?:{words.NUMBER}\b[.o]{{0,2}})?"
+    rf"[ \t]{{0,3}}(?:\([^()\n0-9]{{0,20}}\))?(?:,?[ _-]?{words.NUMBER}\b[.o]{{0,2}}|[ _-]?)"
     rf"{PUNCT}{{0,8}}{MARKUP}(?:\b{_IS}\b[\s:\"'(]{{1,3}}){{0,2}}"
     rf"(?:{words.NUMBER}\b[\s.:#=\"'>]{{0,4}})?"
 )
@@ -88,10 +89,15 @@ not_personal = Before(
     rf"(?:^|[^a-z])(?:{words.NOT_PERSONAL})[\s:#.=\"'(-]{{0,4}}"
     rf"(?:{words.NUMBER}\b[\s:#.=\"']{{0,3}})?(?:is |was )?"
 )
+card_near = Before(
+    r"(?:card|karte|tarjeta|carte|carta|visa|master|amex|american express|\bpan\b|cvv|cvc|\bcc\b)"
+    r"[^\x00]{0,120}",
+    size=130,
+)
 UNITS_AFTER = re.compile(
     r"\s?(?:%|\$|eur|usd|gbp|euros?|dollars?|chf|pounds?|million|billion|thousand|"
     r"mg|ml|kg|km|cm|mm|"
-    r"ms|sec|minutes|hours|days|years|people|items|units|bytes|kb|mb|gb|px|rows|times)\b"
+    r"ms|sec|minutes|hours|days|years|people|users|customers|patients|requests|records|events|connections|items|units|bytes|kb|mb|gb|px|rows|times)\b"
 )
 _NO_DIGITS = re.compile(r"[^0-9]+")
 
@@ -139,3 +145,23 @@ NINE_DIGITS = r"[0-9](?:[ ./|-]{0,3}[0-9]){8}"
 
 def named(alternation: str) -> str:
     return rf"(?i){EDGE}(?:{alternation})"
+
+
+_GROUP = re.compile(r"[0-9]{3,}")
+
+
+def next_group(text: str, start: int, end: int) -> int:
+    """Behind the first group of digits, at the next of three or more; the last may go on."""
+    while start < end and text[start].isalnum():
+        start += 1
+    group = _GROUP.search(text, start, end)
+    if group:
+        return group.start()
+    while end - 1 > start and text[end - 2].isalnum():
+        end -= 1
+    return max(end - 1, start, 1)
+
+
+def next_word(text: str, start: int, end: int) -> int:
+    word = TOKEN.match(text, start, end)
+    return word.end() if word else start + 1
