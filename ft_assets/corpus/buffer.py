@@ -83,7 +83,7 @@ class Buffer:
             first = start - before
             if first <= opening:
                 first = opening - 1
-            else:
+            elif before > 1:
                 space = data.rfind(b" ", max(opening, first - _WORD), first)
                 first = space if space >= 0 else first
             previous, last = last, end + after

@@ -37,6 +37,11 @@ _ISSUERS = (
     (("9792", "606282", "637095", "6363", "6362", "606", "607", "608", "8172"), (16,)),
 )
 
+_LENGTHS_BY_HEAD: dict[str, set[int]] = {}
+for _heads, _lengths in _ISSUERS:
+    for _head in _heads:
+        _LENGTHS_BY_HEAD.setdefault(_head, set()).update(_lengths)
+
 _DNI_LETTERS = "TRWAGMYFPDXBNJZSQVHLCKE"
 
 
@@ -50,7 +55,11 @@ def luhn(digits: str) -> bool:
 
 def card_issuer(digits: str) -> bool:
     """Whether first digits and length are those of a card brand."""
-    return any(digits.startswith(heads) and len(digits) in lengths for heads, lengths in _ISSUERS)
+    length = len(digits)
+    return any(length in _LENGTHS_BY_HEAD.get(digits[:size], ()) for size in range(1, 7))
+
+
+_LETTER_NUMBERS = {ord(char): str(int(char, 36)) for char in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
 def iban(value: str) -> bool:
@@ -59,7 +68,7 @@ def iban(value: str) -> bool:
 
 def mod_97(value: str) -> bool:
     """The check digits of an IBAN of any length, ISO 7064 MOD 97-10."""
-    return int("".join(str(int(char, 36)) for char in value[4:] + value[:4])) % 97 == 1
+    return int((value[4:] + value[:4]).translate(_LETTER_NUMBERS)) % 97 == 1
 
 
 def spanish_dni(value: str) -> bool:

@@ -12,6 +12,7 @@ are in rules/. Linear time: no repetition without a bound, no backtracking outsi
 """
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import re2
@@ -199,21 +200,38 @@ def _matches(rule: Rule, pattern: Pattern, excerpt: Excerpt, text: str) -> Itera
 
 
 def _without_overlaps(candidates: list[_Candidate], data: bytes) -> list[tuple[int, int, str]]:
-    """The lower rank wins, then the longer one; what it leaves of the other is kept if it tells."""
-    taken = bytearray(len(data))
+    """Of those that overlap the best, and of the others what it leaves, if that tells."""
+    kept: list[tuple[int, int, str]] = []
+    together: list[_Candidate] = []
+    reach = 0
+    for candidate in sorted(set(candidates), key=itemgetter(2)):
+        if candidate[2] >= reach and together:
+            kept += _best(together, data)
+            together = []
+        together.append(candidate)
+        reach = max(reach, candidate[3])
+    return kept + _best(together, data)
+
+
+def _best(candidates: list[_Candidate], data: bytes) -> list[tuple[int, int, str]]:
+    """The lower rank wins, then the longer one."""
+    if len(candidates) == 1:
+        return [candidates[0][2:]]
+    offset = candidates[0][2]
+    taken = bytearray(max(candidate[3] for candidate in candidates) - offset)
     kept = []
-    for _, _, first, last, kind in sorted(set(candidates)):
-        start, end = first, last
+    for _, _, first, last, kind in sorted(candidates):
+        start, end = first - offset, last - offset
         # Losing to an overlap must not leave the rest of a longer value in the open.
         while start < end and taken[start]:
             start += 1
         other = taken.find(1, start, end)
         end = end if other < 0 else other
-        whole = (start, end) == (first, last)
-        if start == end or not (whole or _tells(data[start:end])):
+        whole = end - start == last - first
+        if start == end or not (whole or _tells(data[start + offset : end + offset])):
             continue
         taken[start:end] = b"\x01" * (end - start)
-        kept.append((start, end, kind))
+        kept.append((start + offset, end + offset, kind))
     return sorted(kept)
 
 

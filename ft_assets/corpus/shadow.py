@@ -17,7 +17,7 @@ base64, and of quoted-printable all but "@" and the letters of Latin-1.
 import html
 import re
 import unicodedata
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ft_assets.corpus import vocabulary as words
 
@@ -117,8 +117,7 @@ _IN_URL = re.compile(
 _CONTROL = {"n": "\n", "r": "\r", "t": "\t"}
 
 
-@dataclass(frozen=True, slots=True)
-class Shadow:
+class Shadow(NamedTuple):
     data: bytes
     positions: list[int] | None  # of each byte in the text; None: the same as in the data
     length: int  # of the text

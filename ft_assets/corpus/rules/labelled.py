@@ -41,14 +41,8 @@ _sentence_end = Before(
 _DASHED_DATE = re.compile(r"[0-3]?[0-9]-[0-3]?[0-9]-(?:[0-9]{2}){1,2}")
 
 
-def _id_after_word(shadow: str, start: int, end: int) -> Found:
-    """The tokens from `start` that belong to one id: each has a digit, or is a short code."""
-    first = TOKEN.match(shadow, start, end)
-    if first is None or not _DIGIT.search(shadow, start, end):
-        return None
-    alone = first[0].isalpha() and shadow[first.end() : first.end() + 1] != "-"
-    if alone and _OTHER_NUMBER.fullmatch(first[0].lower()):
-        return None
+def _last_token(shadow: str, start: int, end: int) -> int:
+    """The end of the tokens that belong together."""
     stop = start
     for token in TOKEN.finditer(shadow, start, end):
         gap = shadow[stop : token.start()] if stop > start else ""
@@ -77,12 +71,26 @@ def _id_after_word(shadow: str, start: int, end: int) -> Found:
         ):
             break
         stop = token.end()
+    return stop
+
+
+def _id_after_word(shadow: str, start: int, end: int) -> Found:
+    """The tokens from `start` that belong to one id: each has a digit, or is a short code."""
+    first = TOKEN.match(shadow, start, end)
+    if first is None or not _DIGIT.search(shadow, start, end):
+        return None
+    alone = first[0].isalpha() and shadow[first.end() : first.end() + 1] != "-"
+    if alone and _OTHER_NUMBER.fullmatch(first[0].lower()):
+        return None
+    stop = first.end()
+    if stop < end or first[0].isalpha():
+        stop = _last_token(shadow, start, end)
     value = shadow[start:stop]
     if shadow[stop : stop + 1].isalnum() or shadow[start - 1 : start].isalnum():
         return None
     if _sentence_end(shadow, start):
         return None
-    digits = digits_in(value)
+    digits = value if value.isdigit() else digits_in(value)
     named_directly = (
         shadow[:start].rstrip(" \"'")[-1:] in (":", "=")
         if start < 8

@@ -32,7 +32,7 @@ class Family:
     rules: tuple[Rule, ...]
     # What to look for instead of the patterns: in all that they match, and faster to find.
     sign: str = ""
-    before: int = 32  # characters that a match may begin before the sign
+    before: int = 1  # characters that a match may begin before the sign; and one to look at
     after: int = 400  # twice those that it may end behind it
 
     @property
