@@ -8,7 +8,7 @@ searched for them. In prose this is a quarter of it.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ft_assets.corpus.linear import Pattern
 
@@ -17,11 +17,8 @@ GAP = "\n" + 24 * "\0" + "\n"
 _WORD = 40  # characters; a window starts between two words if there is a space so near
 
 
-Search = Callable[[bytes, int, int], tuple[int, int]]
-
-
 class Excerpt:
-    """Windows of a buffer, joined. Places are those of the excerpt until `origin` is added."""
+    """Windows of a buffer, joined: where each starts, and what its places are short of."""
 
     def __init__(self, data: bytes, windows: Sequence[tuple[int, int]]) -> None:
         parts, self.starts, self.shifts, length = [], [], [], 0
@@ -32,9 +29,6 @@ class Excerpt:
             length += end - start + 1
         self.data = b"".join(parts)
         self.starts.append(length)
-
-    def window(self, place: int) -> int:
-        return bisect_right(self.starts, place) - 1
 
 
 class Buffer:
@@ -66,32 +60,34 @@ class Buffer:
 
     def around(self, pattern: Pattern, before: int, after: int) -> Excerpt | None:
         """The text around each match; None: there is none."""
-        windows = self._windows(pattern.search, before, after)
+        windows = self._windows(pattern, before, after)
         return Excerpt(self.data, windows) if windows else None
 
-    def _windows(self, search: Search, before: int, after: int) -> list[tuple[int, int]]:
-        data, size, step = self.data, len(self.data), after // 2
+    def _windows(self, pattern: Pattern, before: int, after: int) -> list[tuple[int, int]]:
+        find, data, size, step = pattern.find, self.data, len(self.data), after // 2
+        starts, ends = self.starts, self.ends
         windows: list[tuple[int, int]] = []
-        place = last = 0
+        place, first, reach = 0, 0, -1  # a window from `first` to `reach` is still growing
         while True:
-            start, end = search(data, place, size)
+            start, end = find(data, place, size)[0]
             if start < 0:
-                return windows
+                break
             # A match may begin with the line end before its text.
-            number = bisect_right(self.starts, end - 1) - 1
-            opening, closing = self.starts[number], self.ends[number]
-            first = start - before
-            if first <= opening:
-                first = opening - 1
+            number = bisect_right(starts, end - 1) - 1
+            opening, closing = starts[number], ends[number]
+            start -= before
+            if start <= opening:
+                start = opening - 1
             elif before > 1:
-                space = data.rfind(b" ", max(opening, first - _WORD), first)
-                first = space if space >= 0 else first
-            previous, last = last, end + after
+                space = data.rfind(b" ", max(opening, start - _WORD), start)
+                start = space if space >= 0 else start
+            if start > reach:
+                windows.append((first, reach))
+                first = start
             # What is skipped here is inside the window all the same.
-            place = end + step
-            if last >= closing:
-                last, place = closing + 1, max(closing, end)
-            if windows and first <= previous:
-                windows[-1] = (windows[-1][0], last)
-            else:
-                windows.append((first, last))
+            reach, place = end + after, end + step
+            if reach >= closing:
+                reach = closing + 1
+                place = closing if closing > end else end
+        windows.append((first, reach))
+        return windows[1:]

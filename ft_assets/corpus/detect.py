@@ -11,6 +11,7 @@ Patterns run in RE2 over the shadows (shadow.py) of many texts at once (buffer.p
 are in rules/. Linear time: no repetition without a bound, no backtracking outside short windows.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple
@@ -168,35 +169,36 @@ def _followers(
             yield _candidate(9, start, end, kind)
 
 
-def _matches(rule: Rule, pattern: Pattern, excerpt: Excerpt, text: str) -> Iterator[_Candidate]:
-    data, size, search = excerpt.data, len(excerpt.data), pattern.search
+def _matches(rule: Rule, pattern: Pattern, excerpt: Excerpt, text: str) -> list[_Candidate]:
+    find, data, size, starts = pattern.find, excerpt.data, len(excerpt.data), excerpt.starts
+    value, check, retry = rule.value, rule.check, rule.retry
+    inside = value.groups if value else 0
+    found = []
     place = 0  # where the search goes on: behind what was taken, so that nothing is read twice
     while True:
-        start, end = search(data, place, size)
-        if start < 0:
-            return
-        place = max(end, place + 1)
-        window = excerpt.window(end - 1)
-        if start < excerpt.starts[window]:  # across two windows
+        first, last = find(data, place, size)[0]
+        if first < 0:
+            return found
+        place = last if last > place else place + 1
+        window = bisect_right(starts, last - 1) - 1
+        if first < starts[window]:  # across two windows
             continue
-        shift, limit = excerpt.shifts[window], excerpt.starts[window + 1]
-        start, end = start + shift, end + shift
-        match_start = start
-        if rule.value is not None:
-            inside = rule.value.groups
-            value = rule.value.match(text, *((start, end) if inside else (end,)))
+        shift = excerpt.shifts[window]
+        start, end = first + shift, last + shift
+        if value is not None:
+            there = value.match(text, start, end) if inside else value.match(text, end)
             # The next word may begin where this one ended.
-            place = max(start + 1, end - 1) - shift
-            if value is None:
+            place = max(first + 1, last - 1)
+            if there is None:
                 continue
-            start, end = value.span(inside)
-        hit = rule.check(text, start, end)
+            start, end = there.span(inside)
+        hit = check(text, start, end)
         if hit:
-            yield _candidate(rule.rank, *hit, rule.type)
-            place = max(hit[1], match_start + 1) - shift
-        elif rule.retry:
-            place = rule.retry(text, start, end) - shift
-        place = min(place, limit)
+            found.append(_candidate(rule.rank, *hit, rule.type))
+            place = max(hit[1] - shift, first + 1)
+        elif retry:
+            place = retry(text, start, end) - shift
+        place = min(place, starts[window + 1])
 
 
 def _without_overlaps(candidates: list[_Candidate], data: bytes) -> list[tuple[int, int, str]]:

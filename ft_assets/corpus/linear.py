@@ -3,6 +3,8 @@
 Measured: 2.6 us for `Pattern.search(...)` and its match object, 1.1 us for the call inside.
 """
 
+from functools import partial
+
 import re2
 
 _UNANCHORED = re2._re2.RE2.Anchor.UNANCHORED
@@ -13,11 +15,13 @@ class Pattern:
     """Bytes only: the ASCII of a shadow."""
 
     def __init__(self, pattern: str) -> None:
-        self._match = re2.compile(pattern.encode(), options())._regexp.Match
+        match = re2.compile(pattern.encode(), options())._regexp.Match
+        # (data, start, end) -> the first place of the first match, in a list; (-1, -1): none.
+        self.find = partial(match, _UNANCHORED)
 
     def search(self, data: bytes, start: int, end: int) -> tuple[int, int]:
         """The first of the longest leftmost matches; (-1, -1): none."""
-        return self._match(_UNANCHORED, data, start, end)[0]
+        return self.find(data, start, end)[0]
 
 
 def options() -> re2.Options:

@@ -21,14 +21,15 @@ from ft_assets.corpus.rules import (
     phones,
     usernames,
 )
+from ft_assets.corpus.rules.rule import Family
 
 FAMILIES = (
-    network.EMAILS,
+    Family((*network.EMAILS, *usernames.HANDLES), sign="@", before=120, after=680),
     network.SPELLED_EMAILS,
     network.URLS,
     network.HOSTS,
     money.ACCOUNTS,
-    money.WALLETS,
+    Family((*money.WALLETS, *credentials.SECRETS), after=600),
     national.NUMBERS,
     labelled.NAMED,
     labelled.FORMS,
@@ -36,8 +37,6 @@ FAMILIES = (
     dates.DATES,
     dates.AGES,
     addresses.PLACES,
-    credentials.SECRETS,
-    usernames.HANDLES,
     usernames.ACCOUNTS,
 )
 RULES = tuple(rule for family in FAMILIES for rule in family.rules)

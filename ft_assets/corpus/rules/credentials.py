@@ -3,7 +3,7 @@
 import re
 
 from ft_assets.corpus import vocabulary as words
-from ft_assets.corpus.rules.rule import EDGE, MAX_TAIL, Before, Family, Found, Rule, named, tail
+from ft_assets.corpus.rules.rule import EDGE, MAX_TAIL, Before, Found, Rule, named, tail
 
 _TOKEN_CHARS = re.compile(r"[A-Za-z0-9_.-]+")
 _CREDENTIAL_KEY = (
@@ -61,28 +61,25 @@ _NOT_PASSWORDS = re.compile(
 )
 
 
-SECRETS = Family(
-    (
-        Rule("ID", _PRIVATE_KEY, _private_key, 0, trigger="PRIVATE KEY-----"),
-        Rule(
-            "ID",
-            _CREDENTIAL_FORM,
-            _secret_form,
-            4,
-            trigger=r"\b(?:eyJ|A(?:KIA|SIA|GPA|IDA|ROA|IPA|NPA|NVA)[0-9A-Z]|gh[pousr]_|"
-            r"github_pat|glpat-|xox[abprs]-|AIza|"
-            r"[spr]k[-_]|hf_|npm_|SG\.|do[opr]_v1|(?:AC|SK)[a-f0-9]{8}|ya29\.|pypi-|"
-            r"shp[a-z]{2}_|sq0|lin_api|[Bb]earer |AAAA[BCE]3|key-[a-f0-9]|"
-            r"[0-9]{8,10}:AA|dckr_)",
-        ),
-        Rule(
-            "ID",
-            _CREDENTIAL_KEY,
-            _secret,
-            10,
-            _SECRET_VALUE,
-            trigger=named(words.CREDENTIAL),
-        ),
+SECRETS = (
+    Rule("ID", _PRIVATE_KEY, _private_key, 0, trigger="PRIVATE KEY-----"),
+    Rule(
+        "ID",
+        _CREDENTIAL_FORM,
+        _secret_form,
+        4,
+        trigger=r"\b(?:eyJ|A(?:KIA|SIA|GPA|IDA|ROA|IPA|NPA|NVA)[0-9A-Z]|gh[pousr]_|"
+        r"github_pat|glpat-|xox[abprs]-|AIza|"
+        r"[spr]k[-_]|hf_|npm_|SG\.|do[opr]_v1|(?:AC|SK)[a-f0-9]{8}|ya29\.|pypi-|"
+        r"shp[a-z]{2}_|sq0|lin_api|[Bb]earer |AAAA[BCE]3|key-[a-f0-9]|"
+        r"[0-9]{8,10}:AA|dckr_)",
     ),
-    after=500,
+    Rule(
+        "ID",
+        _CREDENTIAL_KEY,
+        _secret,
+        10,
+        _SECRET_VALUE,
+        trigger=named(words.CREDENTIAL),
+    ),
 )

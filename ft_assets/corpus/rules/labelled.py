@@ -195,8 +195,12 @@ _COURT = (
     rf"(?i){EDGE}(?:procedimiento|autos|recurso|sentencia|proc\.|processo|procedimento|ricorso|"
     r"causa|sent\.|affaire|requete|arret|rg|delo|sprawa|zaak|rolnummer|sag|mal|application|"
     r"beschwerde|petition)[ ]?(?:no?|nr|num(?:ero)?|n\.|nums?)?[.o]{0,2}[ :]{0,3}"
+    r"[A-Z0-9-]{0,12}[0-9] ?/ ?[0-9]{2,4}"
 )
-_COURT_VALUE = re.compile(r"(?:[A-Z]{1,2}[0-9]{0,2}-)?\d{1,7} ?/ ?(?:(?:19|20)\d\d|\d\d)(?!\d)")
+_COURT_INSIDE = re.compile(
+    r"[^/]*?((?:\b[A-Z]{1,2}[0-9]{0,2}-)?(?<![0-9])[0-9]{1,7} ?/ ?"
+    r"(?:(?:19|20)[0-9]{2}|[0-9]{2})(?![0-9]))"
+)
 _NESTED_ID = (
     r"(?i)(?:\b|_|bank|user|customer|client)(?:patient|member|passport|policy|insurance|employee|subscriber|"
     r"account|insured|student|"
@@ -281,14 +285,15 @@ def _plate(shadow: str, start: int, end: int) -> Found:
 
 
 # The word and its value in one: "SSN078-05-1120", "passportNoX1234567".
-_GLUED = rf"(?i){EDGE}(?:{words.ID_STRONG}|{words.ID_ACRONYM})(?:{words.NUMBER})?"
-_GLUED_VALUE = re.compile(r"[A-Z]{0,3}[0-9](?:[ -]?[0-9]){5,18}[A-Z]?(?![A-Za-z0-9])")
+_GLUED = (
+    rf"(?i)(?:^|[^A-Za-z0-9_-])(?:{words.ID_STRONG})(?:{words.NUMBER})?"
+    r"[A-Z]{0,3}[0-9](?:[ -]?[0-9]){6,18}[A-Z]?"
+)
+_GLUED_INSIDE = re.compile(
+    r"[^0-9]*?((?:(?<=[a-z])[A-Z]{1,3})?[0-9](?:[ -]?[0-9]){6,18}[A-Z]?(?![A-Za-z0-9]))"
+)
 # Windows: a security identifier that a domain gave.
 _SID = r"\bS-1-5-21(?:-[0-9]{1,10}){4}\b"
-
-
-def _glued_id(shadow: str, start: int, end: int) -> Found:
-    return (start, end) if len(digits_in(shadow[start:end])) >= 7 else None
 
 
 NAMED = Family(
@@ -312,10 +317,10 @@ NAMED = Family(
 )
 FORMS = Family(
     (
-        Rule("ID", _GLUED, _glued_id, 7, _GLUED_VALUE),
+        Rule("ID", _GLUED, as_it_is, 7, _GLUED_INSIDE),
         Rule("ID", _SID, as_it_is, 4),
         Rule("ID", _HL7_ID, as_it_is, 5, _HL7_VALUE, trigger=r"PID\|"),
-        Rule("ID", _COURT, as_it_is, 8, _COURT_VALUE),
+        Rule("ID", _COURT, as_it_is, 8, _COURT_INSIDE),
         Rule(
             "ID",
             _PLATE_WORD,

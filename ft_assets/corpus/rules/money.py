@@ -32,6 +32,8 @@ _IBAN_GROUPS = re.compile(r"\w{4}(?:([ .-]?)\w{4}(?:\1\w{4}){1,7}(?:\1\w{1,3})?)
 
 def _stop_after(shadow: str, start: int, characters: int) -> int:
     """The place behind so many letters and digits."""
+    if shadow[start : start + characters].isalnum():
+        return start + characters
     while characters:
         characters -= shadow[start].isalnum()
         start += 1
@@ -167,9 +169,7 @@ ACCOUNTS = Family(
         ),
     ),
 )
-WALLETS = Family(
-    (
-        Rule("ID", _WALLET, _wallet, 4, trigger=_WALLET_TRIGGER),
-        Rule("ID", _PRIVATE_WALLET_KEY, _wallet, 4, trigger=r"\b[5KL][1-9A-HJ-NP-Za-km-z]{20}"),
-    ),
+WALLETS = (
+    Rule("ID", _WALLET, _wallet, 4, trigger=_WALLET_TRIGGER),
+    Rule("ID", _PRIVATE_WALLET_KEY, _wallet, 4, trigger=r"\b[5KL][1-9A-HJ-NP-Za-km-z]{20}"),
 )

@@ -207,27 +207,22 @@ def _mac(shadow: str, start: int, end: int) -> Found:
     return None if mixed or len(set(value) - set(":-.")) < 2 else (start, end)
 
 
-EMAILS = Family(
-    (
-        Rule(
-            "EMAIL",
-            _EMAIL,
-            _email,
-            1,
-            trigger=r"[A-Za-z0-9_+'&.~%!#$*/=?^\"-]@[A-Za-z0-9[]",
-        ),
-        Rule(
-            "EMAIL",
-            _EMAIL_UNSPACED,
-            as_it_is,
-            3,
-            trigger=r"\x02[a-zA-Z0-9._+\x02-]*@|@[a-zA-Z0-9\x02-]*\x02",
-        ),
-        Rule("EMAIL", _EMAIL_SPACED, as_it_is, 2, trigger=r"[A-Za-z0-9_+.-](?:@ | @)"),
+EMAILS = (
+    Rule(
+        "EMAIL",
+        _EMAIL,
+        _email,
+        1,
+        trigger=r"[A-Za-z0-9_+'&.~%!#$*/=?^\"-]@[A-Za-z0-9[]",
     ),
-    sign="@",
-    before=120,
-    after=680,
+    Rule(
+        "EMAIL",
+        _EMAIL_UNSPACED,
+        as_it_is,
+        3,
+        trigger=r"\x02[a-zA-Z0-9._+\x02-]*@|@[a-zA-Z0-9\x02-]*\x02",
+    ),
+    Rule("EMAIL", _EMAIL_SPACED, as_it_is, 2, trigger=r"[A-Za-z0-9_+.-](?:@ | @)"),
 )
 SPELLED_EMAILS = Family(
     (

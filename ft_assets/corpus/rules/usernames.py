@@ -127,10 +127,7 @@ def _handle(shadow: str, start: int, end: int) -> Found:
     return start, end
 
 
-HANDLES = Family(
-    (Rule("USERNAME", _HANDLE, _handle, 12, _HANDLE_INSIDE, trigger="@[A-Za-z0-9_]{2}"),),
-    sign="@[A-Za-z0-9_]{2}",
-)
+HANDLES = (Rule("USERNAME", _HANDLE, _handle, 12, _HANDLE_INSIDE, trigger="@[A-Za-z0-9_]{2}"),)
 ACCOUNTS = Family(
     (
         Rule("USERNAME", _USERNAME_KEY, _username, 11, _USERNAME_VALUE),
