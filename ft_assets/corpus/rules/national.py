@@ -43,6 +43,8 @@ _NIR = (
 )
 _NIR_TRIGGER = r"[0-9](?:[ .]?[0-9AB]){12}"
 _CODICE_FISCALE = r"(?i)\b[A-Z]{6}[0-9]{2}[A-EHLMPRST][0-9]{2}[A-Z][0-9]{3}[A-Z]\b"
+# Spain: province, number, check digits of an affiliation to the social security.
+_NASS = r"\b(?:[0-4][0-9]|5[0-3]|66)(?: [0-9]{8} |/[0-9]{8}/)[0-9]{2}\b"
 _NINO = r"\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]\b"
 _NINO_ANY = r"(?i)\b[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-Z]\b"
 _nino_word = Before(
@@ -158,6 +160,7 @@ NUMBERS = Family(
             6,
             trigger=r"\b[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]",
         ),
+        Rule("ID", _NASS, as_it_is, 5),
         Rule("ID", _RVNR, checked(checksums.german_social_security, 12), 5),
         Rule("ID", _BELGIAN, checked(checksums.belgian_number, 11), 5),
         Rule("ID", _CPF, as_it_is, 5),

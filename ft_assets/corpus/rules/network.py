@@ -207,7 +207,23 @@ def _mac(shadow: str, start: int, end: int) -> Found:
     return None if mixed or len(set(value) - set(":-.")) < 2 else (start, end)
 
 
+# Behind its name an address may lack an end that exists: "E-mail: jane@clinic".
+_EMAIL_NAMED = (
+    r"(?i)(?:e-?mail|correo(?: electronico)?|courriel|mail)[\"']?[ ]?[:=]+[ ]?[\"'<]?"
+    r"[a-z0-9._+-]{1,64}@[a-z0-9-]{2,63}"
+)
+_EMAIL_NAMED_INSIDE = re.compile(r"[^@]*?([A-Za-z0-9._+-]+@[A-Za-z0-9-]+)")
+
+
+def _named_email(shadow: str, start: int, end: int) -> Found:
+    name = shadow[start:end].partition("@")[0].lower()
+    return None if _ROLES.fullmatch(name) else (start, tail(shadow, end, _HOST_CHARS))
+
+
+_HOST_CHARS = re.compile(r"(?:\.?[A-Za-z0-9-]+){0,8}")
+
 EMAILS = (
+    Rule("EMAIL", _EMAIL_NAMED, _named_email, 3, _EMAIL_NAMED_INSIDE),
     Rule(
         "EMAIL",
         _EMAIL,

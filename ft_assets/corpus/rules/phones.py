@@ -151,12 +151,16 @@ def _bare_phone(shadow: str, start: int, end: int) -> Found:
     return None if UNITS_AFTER.match(shadow[end : end + 12].lower()) else _phone(shadow, start, end)
 
 
+_OTHER = re.compile(" [/-] ")
 _FURTHER = re.compile(r"[ ,;]{0,3}(?:x|ext\.?|extension|poste|durchwahl)[ .:]{0,2}[0-9]{1,6}", re.I)
 
 
 def _phone_by_word(shadow: str, start: int, end: int) -> Found:
     while start < end and shadow[start] == " ":
         start += 1
+    other = _OTHER.search(shadow, start, end)
+    if other and len(digits_in(shadow[start : other.start()])) >= 7:
+        end = other.start()  # "918823884 / 619128686": two numbers
     digits = digits_in(shadow[start:end])
     if not 6 <= len(digits) <= 15:
         return None
