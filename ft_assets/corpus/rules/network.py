@@ -86,10 +86,10 @@ def _email(shadow: str, start: int, end: int) -> Found:
         start += 1
     value = shadow[start:end]
     name, _, host = value.rpartition("@")
-    if not name or _ROLES.fullmatch(name.lower()):
-        return None
     name_at = _name_start(name)
     start, name = start + name_at, name[name_at:]
+    if not name or _ROLES.fullmatch(name.lower()):
+        return None
     if host == "localhost" or host.startswith("["):
         return start, end
     labels = host.split(".")
