@@ -1,40 +1,116 @@
-"""Find rows that say the same thing: exact copies, and near copies by MinHash and Jaccard.
+"""Clusters of rows that say the same thing: exact copies, and near copies by MinHash and Jaccard.
 
-Two rows are near duplicates when prompt + response agree at the threshold AND the responses alone
-do. The second half matters: ten questions about one long table differ in a few words of a prompt of
-hundreds, and the same question may have two answers; neither is a copy. The result does not depend
-on the order of the rows, but a cluster is a chain: its ends may be less alike than the threshold.
+Rows are taken in order of time. One that is a copy of an earlier row joins that row's cluster (of
+several, the cluster of the earliest); any other row founds a cluster. So a row's cluster follows
+from the rows before it alone: later rows never change it, clusters never merge, and a new week
+costs what it compares, against an index of the weeks before. A row that is alike to rows of two
+clusters joins the older one and ties nothing together. A cluster may be a chain: what joined it is
+a copy of a member, not always of the founder.
 
-The bands are grouped here rather than in rensa's LSH index because all members of a bucket are
-needed at once, to skip the pairs that are already connected.
+Two rows are near copies when their responses agree at the threshold AND their prompts differ in a
+few edits only and name the same numbers. Ten questions about one long table, or with one stock
+answer, are not copies, nor is the same question with two answers. Not found: paraphrases,
+translations, copies cut to less than the threshold, words in scripts without spaces but CJK.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 
 import numpy as np
 
-from ft_assets.corpus.shingles import (
-    BANDS,
-    band,
-    may_be_alike,
-    pair_digest,
-    shingle_views,
-    signature,
-    similarity,
-    words,
+from ft_assets.corpus.fingerprints import (
+    VIEWS,
+    Details,
+    Fingerprints,
+    fingerprint_pairs,
+    fingerprint_texts,
+    joined_sets,
 )
+from ft_assets.corpus.shingles import Sets, shared_counts
 
 NEAR_DUPLICATE_THRESHOLD = 0.8  # Jaccard of the shingles, 0 to 1
+# Prompts are alike when so many shingles at most are not common to both: a share of the union in
+# a short prompt, a few edits (a changed word changes about 8 shingles of each view) in a long one.
+# docs/decisions/0012-near-duplicate-index.md
+PROMPT_SHARE = {"chars": 0.30, "words": 0.20}
+PROMPT_EDITS = {"chars": 14, "words": 30}
+PROMPT_GROWTH = 0.05  # of the union, added to the edits
+# Pairs whose signatures agree so much less than asked are not compared. 64 minima have a standard
+# deviation of 0.05 at .8, so this loses 1 true pair in 30,000.
+ESTIMATE_MARGIN = 0.2
+# Of the rows that share a band only so many of the earliest are looked at.
+BUCKET_ROWS = 128
+PAIRS_AT_ONCE = 20_000  # bounds the memory of a comparison to about 100 MB
+BATCH_ROWS = 200_000  # rows that are matched at once
 
 
 class Role(StrEnum):
-    REPRESENTATIVE = "representative"
-    EXACT = "exact_duplicate"
+    REPRESENTATIVE = "representative"  # founded its cluster
+    EXACT = "exact_duplicate"  # of an earlier row of its cluster
     NEAR = "near_duplicate"
+
+
+ROLES = tuple(Role)
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """n rows in order of time: what is kept, so that only later rows have to be matched."""
+
+    keys: np.ndarray  # str
+    times: np.ndarray  # str
+    digests: np.ndarray  # S16
+    heads: np.ndarray  # int64; place of the first row with the same digest
+    founders: np.ndarray  # int64; place of the founder of the cluster
+    roles: np.ndarray  # int8, place in ROLES
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def names(self) -> np.ndarray:
+        """Key of the founder, per row."""
+        return self.keys[self.founders]
+
+    def sizes(self) -> np.ndarray:
+        """Rows per cluster, largest first."""
+        return np.sort(np.unique(self.founders, return_counts=True)[1])[::-1]
+
+
+NONE = Clusters(
+    np.zeros(0, "U1"),
+    np.zeros(0, "U1"),
+    np.zeros(0, "S16"),
+    *(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int8)),
+)
+
+
+def find_clusters(
+    batches: Sequence[Fingerprints],
+    known: Clusters = NONE,
+    threshold: float = NEAR_DUPLICATE_THRESHOLD,
+) -> Clusters:
+    """Cluster the rows of all batches; `known` may hold the result for any of them.
+
+    The result is the same with and without `known`, and however the rows are put into batches:
+    what comes before the first row that is new to `known` is taken over, the rest is matched.
+    Raises ValueError when two rows have one key or the threshold is out of range.
+    """
+    if not 0 < threshold <= 1:
+        raise ValueError(f"threshold must be above 0 and at most 1, got {threshold}")
+    batches = [batch for batch in batches if len(batch)]
+    if not batches:
+        return NONE
+    index = _Index(batches)
+    begin = index.common_with(known)
+    state = _State(len(index.keys), known, begin)
+    while begin < len(index.keys):
+        end = min(begin + BATCH_ROWS, len(index.keys))
+        _match(index, state, begin, end, threshold)
+        begin = end
+    return Clusters(
+        index.keys, index.times, index.digests, state.heads, state.founders, state.roles
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,115 +118,295 @@ class Entry:
     key: str
     prompt: str  # may be "" (documents)
     response: str
-    rank: tuple[int, str] = (0, "")  # the smallest (rank, key) represents its cluster
+    rank: tuple[int, str] = (0, "")  # rows are taken in order of (rank, key)
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    cluster: str  # key of the representative
+    cluster: str  # key of the founder
     role: Role
 
 
 def find_duplicates(
     entries: Sequence[Entry], threshold: float = NEAR_DUPLICATE_THRESHOLD
 ) -> list[Membership]:
-    """Return, per entry, the cluster and whether the entry is its representative or a copy.
-
-    A near copy's own exact copies are called exact duplicates. Paraphrases are not found, nor
-    copies cut to less than the threshold, nor words in scripts without spaces other than CJK.
-    """
-    if not 0 < threshold <= 1:
-        raise ValueError(f"threshold must be above 0 and at most 1, got {threshold}")
-    digests = [pair_digest(entry.prompt, entry.response) for entry in entries]
-    ranking = sorted(
-        range(len(entries)), key=lambda i: (entries[i].rank, entries[i].key, digests[i])
-    )
-    first: dict[str, int] = {}  # digest -> place among the heads
-    heads: list[int] = []
-    for index in ranking:
-        if digests[index] not in first:
-            first[digests[index]] = len(heads)
-            heads.append(index)
-
-    near = _near_components([entries[i] for i in heads], threshold)
-    result = []
-    for index, digest in enumerate(digests):
-        head = first[digest]
-        root = near.find(head)
-        role = Role.REPRESENTATIVE if head == root else Role.NEAR
-        result.append(
-            Membership(entries[heads[root]].key, role if heads[head] == index else Role.EXACT)
+    """Cluster rows that are at hand as texts; one membership per entry, in its order."""
+    ranked = sorted(entries, key=lambda entry: (entry.rank, entry.key))
+    keys = [entry.key for entry in ranked]
+    texts = [entry.response for entry in ranked]
+    prompts = [entry.prompt for entry in ranked]
+    # The order is already the one wanted, whatever the ranks look like as text.
+    times = [f"{place:012d}" for place in range(len(ranked))]
+    if any(prompts):
+        found = fingerprint_pairs(keys, times, prompts, texts)
+    else:
+        found = fingerprint_texts(keys, times, texts)
+    clusters = find_clusters([found], threshold=threshold)
+    members = {
+        key: Membership(name, ROLES[role])
+        for key, name, role in zip(
+            clusters.keys.tolist(), clusters.names().tolist(), clusters.roles.tolist(), strict=True
         )
-    return result
+    }
+    return [members[entry.key] for entry in entries]
 
 
-class _Components:
-    """Union-find over 0..n-1; the smallest index is the root, so roots are order-free."""
-
-    def __init__(self, size: int) -> None:
-        self._parent = list(range(size))
-
-    def find(self, item: int) -> int:
-        while self._parent[item] != item:
-            self._parent[item] = self._parent[self._parent[item]]
-            item = self._parent[item]
-        return item
-
-    def join(self, one: int, other: int) -> None:
-        low, high = sorted((self.find(one), self.find(other)))
-        self._parent[high] = low
-
-    def connected(self, items: Sequence[int]) -> bool:
-        root = self.find(items[0])
-        return all(self.find(item) == root for item in items)
+class _State:
+    def __init__(self, count: int, known: Clusters, taken: int) -> None:
+        self.heads = np.arange(count)
+        self.founders = np.arange(count)
+        self.roles = np.zeros(count, np.int8)
+        self.heads[:taken] = known.heads[:taken]
+        self.founders[:taken] = known.founders[:taken]
+        self.roles[:taken] = known.roles[:taken]
 
 
-def _near_components(entries: Sequence[Entry], threshold: float) -> _Components:
-    """Components of `entries`; the root is the first entry of each."""
-    responses = [words(entry.response) for entry in entries]
-    together = [words(e.prompt) + response for e, response in zip(entries, responses, strict=True)]
-    components = _Components(len(entries))
+class _Index:
+    """All rows in order of time; a row is known here by its place in that order."""
 
-    @lru_cache(maxsize=10_000)
-    def views(index: int) -> dict[str, frozenset[str]]:
-        return shingle_views(together[index])
+    def __init__(self, batches: Sequence[Fingerprints]) -> None:
+        keys = np.concatenate([batch.keys for batch in batches])
+        times = np.concatenate([batch.times for batch in batches])
+        order = np.lexsort((keys, times))
+        self.keys, self.times = keys[order], times[order]
+        self.digests = np.concatenate([batch.digests for batch in batches])[order]
+        self.numbers = np.concatenate([batch.numbers for batch in batches])[order]
+        self._refuse_twins()
+        places = np.empty(len(order), np.int64)
+        places[order] = np.arange(len(order))
+        begins = np.cumsum([0, *(len(batch) for batch in batches)])
+        self.batches = [
+            _Placed(batch, places[begin:end])
+            for batch, begin, end in zip(batches, begins[:-1], begins[1:], strict=True)
+        ]
 
-    @lru_cache(maxsize=10_000)
-    def response_views(index: int) -> dict[str, frozenset[str]]:
-        return shingle_views(responses[index])
+    def _refuse_twins(self) -> None:
+        unique, counts = np.unique(self.keys, return_counts=True)
+        if len(unique) < len(self.keys):
+            raise ValueError(
+                f"{int((counts > 1).sum())} keys belong to several rows, first "
+                f"{str(unique[counts > 1][0])!r}; a row must be handed in once"
+            )
 
-    for signed in _signatures(together):
-        seen: set[tuple[int, int]] = set()  # pairs meet in several bands; compare them once
-        for bucket in _buckets(signed):
-            for place, one in enumerate(bucket):
-                if components.connected(bucket):  # thousands of copies of one text soon are
-                    break
-                for other in bucket[place + 1 :]:
-                    if (one, other) in seen or components.find(one) == components.find(other):
-                        continue
-                    seen.add((one, other))
-                    if (
-                        may_be_alike(signed[one], signed[other], threshold)
-                        and similarity(response_views(one), response_views(other)) >= threshold
-                        and similarity(views(one), views(other)) >= threshold
-                    ):
-                        components.join(one, other)
-    return components
+    def common_with(self, known: Clusters) -> int:
+        """How many rows at the beginning are the same as there."""
+        size = min(len(self.keys), len(known))
+        same = (
+            (self.keys[:size] == known.keys[:size])
+            & (self.times[:size] == known.times[:size])
+            & (self.digests[:size] == known.digests[:size])
+        )
+        return size if same.all() else int(np.argmin(same))
+
+    def entries(self, chosen: np.ndarray, wanted: np.ndarray | None) -> tuple[np.ndarray, ...]:
+        """(band key, place) of the chosen places; with `wanted`, of those keys alone."""
+        keys, places = [], []
+        for batch in self.batches:
+            entry_places = batch.places[batch.found.entry_rows]
+            rows = np.flatnonzero(chosen[entry_places])
+            bands = batch.found.bands[rows]
+            hit = np.ones(bands.shape, bool) if wanted is None else _among(bands, wanted)
+            at, _ = np.nonzero(hit)
+            keys.append(bands[hit])
+            places.append(entry_places[rows][at])
+        return np.concatenate(keys), np.concatenate(places)
+
+    def details(self, places: np.ndarray) -> Details:
+        """Details of the rows at `places` (ascending); row i there is the row at places[i]."""
+        wanted = np.full(len(self.keys), -1)
+        wanted[places] = np.arange(len(places))
+        sets: dict[str, list[Sets]] = {}
+        signatures: dict[str, list[np.ndarray]] = {}
+        for batch in self.batches:
+            rows = wanted[batch.places]
+            if not (rows >= 0).any():
+                continue
+            details = batch.found.details()
+            for name, found in details.sets.items():
+                kept = np.flatnonzero(rows[found.rows] >= 0)
+                sets.setdefault(name, []).append(_picked(found, kept, rows[found.rows[kept]]))
+                signatures.setdefault(name, []).append(details.signatures[name][kept])
+        result_sets, result_signatures = {}, {}
+        for name, parts in sets.items():
+            whole = joined_sets(parts, [0] * len(parts))
+            order = np.argsort(whole.rows, kind="stable")
+            result_sets[name] = _picked(whole, order, whole.rows[order])
+            result_signatures[name] = np.concatenate(signatures[name])[order]
+        empty = Sets(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.uint64))
+        return Details(result_sets, result_signatures, empty, empty)
 
 
-def _signatures(texts: Sequence[Sequence[str]]) -> list[dict[int, np.ndarray]]:
-    """By view, the signature of every text that has it."""
-    signatures: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
-    for index, tokens in enumerate(texts):
-        for view, shingles in shingle_views(tokens).items():
-            signatures[view][index] = signature(shingles)
-    return list(signatures.values())
+@dataclass(frozen=True)
+class _Placed:
+    found: Fingerprints
+    places: np.ndarray  # of its rows
 
 
-def _buckets(signed: dict[int, np.ndarray]) -> Iterator[list[int]]:
-    """Yield the lists of indexes, ascending, that share a band."""
-    for number in range(BANDS):
-        buckets: dict[bytes, list[int]] = defaultdict(list)
-        for index, values in signed.items():
-            buckets[band(values, number)].append(index)
-        yield from (bucket for bucket in buckets.values() if len(bucket) > 1)
+def _match(index: _Index, state: _State, begin: int, end: int, threshold: float) -> None:
+    """Give the rows at places begin to end their cluster; those before have one."""
+    _find_exact(index, state, begin, end)
+    heads = state.heads == np.arange(len(state.heads))
+    new, old = heads.copy(), heads.copy()
+    new[:begin], new[end:], old[begin:] = False, False, False
+    if threshold < 1:  # at 1 exact copies alone are found
+        parents = _parents(index, *_candidates(index, new, old), threshold)
+    else:
+        parents = np.full(len(heads), -1)
+    state.roles[begin:end][parents[begin:end] >= 0] = ROLES.index(Role.NEAR)
+    for place in np.flatnonzero(parents >= 0).tolist():  # ascending, so parents come first
+        state.founders[place] = state.founders[parents[place]]
+    state.founders[begin:end] = state.founders[state.heads[begin:end]]
+    copies = begin + np.flatnonzero(~heads[begin:end])
+    state.roles[copies] = ROLES.index(Role.EXACT)
+
+
+def _find_exact(index: _Index, state: _State, begin: int, end: int) -> None:
+    halves = index.digests.view(np.uint64)[::2]  # compared by half first, because that is fast
+    old = np.flatnonzero(_among(halves[:begin], np.unique(halves[begin:end])))
+    places = np.concatenate([old, np.arange(begin, end)])
+    _, first, which = np.unique(index.digests[places], return_index=True, return_inverse=True)
+    state.heads[begin:end] = places[first[which]][len(old) :]
+
+
+def _candidates(index: _Index, new: np.ndarray, old: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (a new row, an earlier row) that share a band, sorted by both."""
+    new_keys, new_places = index.entries(new, None)
+    old_keys, old_places = index.entries(old, np.unique(new_keys))
+    keys, places = np.concatenate([new_keys, old_keys]), np.concatenate([new_places, old_places])
+    order = np.lexsort((places, keys))
+    keys, places = keys[order], places[order]
+    opens = np.ones(len(keys), bool)
+    opens[1:] = keys[1:] != keys[:-1]
+    starts = np.flatnonzero(opens)
+    start = starts[np.cumsum(opens) - 1] if len(keys) else starts
+    earlier = np.minimum(np.arange(len(keys)) - start, BUCKET_ROWS)
+    earlier[~new[places]] = 0
+    total = np.cumsum(earlier)
+    pairs = [np.zeros(0, np.int64)]
+    at = 0
+    while at < len(keys):  # in parts: a large bucket proposes many pairs many times
+        stop = max(
+            np.searchsorted(total, (total[at - 1] if at else 0) + 50 * PAIRS_AT_ONCE), at + 1
+        )
+        count = earlier[at:stop]
+        within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+        one = np.repeat(places[at:stop], count)
+        other = places[np.repeat(start[at:stop], count) + within]
+        pairs.append(np.unique((one * len(new) + other)[one != other]))
+        at = int(stop)
+    found = np.unique(np.concatenate(pairs))
+    return found // len(new), found % len(new)
+
+
+def _parents(index: _Index, one: np.ndarray, other: np.ndarray, threshold: float) -> np.ndarray:
+    """Per place the earliest row that it is a copy of, -1 for none."""
+    parents = np.full(len(index.keys), -1)
+    if not len(one):
+        return parents
+    same = index.numbers[one] == index.numbers[other]
+    one, other = one[same], other[same]
+    involved = np.unique(np.concatenate([one, other]))
+    compared = _Compared(index.details(involved), len(involved), threshold)
+    left, right = np.searchsorted(involved, one), np.searchsorted(involved, other)
+    likely = compared.likely(left, right)
+    one, other, left, right = one[likely], other[likely], left[likely], right[likely]
+    width = 1
+    while len(one):
+        # The earliest candidates of every row that has no parent yet; most find theirs at once.
+        opens = np.append(True, one[1:] != one[:-1])
+        starts = np.flatnonzero(opens)
+        nth = np.arange(len(one)) - starts[np.cumsum(opens) - 1]
+        now = np.flatnonzero(nth < width)
+        alike = now[compared.alike(left[now], right[now])]
+        parents[one[alike][::-1]] = other[alike][::-1]  # the first of several is written last
+        rest = (nth >= width) & (parents[one] < 0)
+        one, other, left, right = one[rest], other[rest], left[rest], right[rest]
+        width *= 4
+    return parents
+
+
+class _Compared:
+    def __init__(self, details: Details, count: int, threshold: float) -> None:
+        self._sets, self._signatures = details.sets, details.signatures
+        self._threshold = threshold
+        self._places = {}
+        for name, sets in self._sets.items():
+            places = np.full(count, -1)
+            places[sets.rows] = np.arange(len(sets.rows))
+            self._places[name] = places
+        self._parts = [p for p in ("prompt", "response") if f"{p}_chars" in self._sets]
+
+    def likely(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Which pairs are worth a comparison, by their signatures."""
+        result = np.zeros(len(left), bool)
+        for begin in range(0, len(left), PAIRS_AT_ONCE):
+            part = slice(begin, begin + PAIRS_AT_ONCE)
+            result[part] = np.all(
+                [self._estimate(p, left[part], right[part]) for p in self._parts], axis=0
+            )
+        return result
+
+    def alike(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        result = np.zeros(len(left), bool)
+        for begin in range(0, len(left), PAIRS_AT_ONCE):
+            part = np.arange(begin, min(begin + PAIRS_AT_ONCE, len(left)))
+            for name in self._parts:
+                part = part[self._alike(name, left[part], right[part])]
+            result[part] = True
+        return result
+
+    def _pairs(
+        self, part: str, view: str, left: np.ndarray, right: np.ndarray
+    ) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+        """(name, which pairs have the view on both sides, their places there)."""
+        name = f"{part}_{view}"
+        ones, others = self._places[name][left], self._places[name][right]
+        both = np.flatnonzero((ones >= 0) & (others >= 0))
+        return name, both, ones[both], others[both]
+
+    def _estimate(self, part: str, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        result = np.zeros(len(left), bool)
+        for view in VIEWS:
+            name, both, ones, others = self._pairs(part, view, left, right)
+            wanted = self._threshold if part == "response" else 1 - PROMPT_SHARE[view]
+            signed = self._signatures[name]
+            agree = (signed[ones] == signed[others]).mean(axis=1) if len(both) else np.zeros(0)
+            result[both] |= agree >= wanted - ESTIMATE_MARGIN
+        return result
+
+    def _alike(self, part: str, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        result = np.zeros(len(left), bool)
+        for view in VIEWS:
+            name, both, ones, others = self._pairs(part, view, left, right)
+            if not len(both):
+                continue
+            sets = self._sets[name]
+            shared = shared_counts(sets, ones, sets, others)
+            union = sets.sizes()[ones] + sets.sizes()[others] - shared
+            if part == "response":
+                result[both] |= shared >= self._threshold * union
+            else:
+                edits = PROMPT_EDITS[view] + PROMPT_GROWTH * union
+                allowed = np.minimum(PROMPT_SHARE[view] * union, edits)
+                # A higher threshold asks more of the prompts too.
+                allowed *= min(1.0, (1 - self._threshold) / (1 - NEAR_DUPLICATE_THRESHOLD))
+                result[both] |= union - shared <= allowed
+        return result
+
+
+def _picked(sets: Sets, places: np.ndarray, rows: np.ndarray) -> Sets:
+    """The sets at `places`, as those of `rows`."""
+    sizes = sets.sizes()[places]
+    offsets = np.zeros(len(places) + 1, np.int64)
+    np.cumsum(sizes, out=offsets[1:])
+    shift = sets.offsets[:-1][places] - offsets[:-1]
+    values = sets.values[np.arange(offsets[-1]) + np.repeat(shift, sizes)]
+    return Sets(rows.astype(np.int32), offsets, values)
+
+
+def _among(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Which values are in `wanted`, which is sorted."""
+    if not len(wanted):
+        return np.zeros(values.shape, bool)
+    at = np.searchsorted(wanted, values).clip(max=len(wanted) - 1)
+    return wanted[at] == values

@@ -1,0 +1,292 @@
+"""What is computed once per row and kept, so that an old text is never read again to be compared.
+
+Per row: the digest of the exact text, band keys that propose which rows may be alike, the sets of
+shingles that decide it, and what decontamination looks at. A row is a prompt with its response, or
+a text alone (a passage of a document). MinHash (Broder 1997) is by rensa. Half of the minima of a
+pair are of its prompt and half of its response, three and three in a band: ten thousand questions
+that got one stock answer would otherwise all meet.
+
+Nothing here can be read back into a text, but hashes of short texts can be guessed: keep them where
+the texts are kept.
+"""
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+
+import numpy as np
+from rensa import RMinHash  # ty: ignore[missing-module-member]  (compiled, no stubs)
+
+from ft_assets.corpus.shingles import (
+    Sets,
+    Words,
+    char_sets,
+    digests,
+    folded,
+    joined,
+    ngram_sets,
+    number_digests,
+    text_digests,
+    tokenize,
+    without_courtesy,
+    word_sets,
+)
+
+PERMUTATIONS = 128
+# Proposes a pair with Jaccard a of the prompts and b of the responses with 1 - (1 - a^3 b^3)^21:
+# .998 at .8 and .8; .98 at .55 and 1.
+BANDS, ROWS = 21, 6
+SEED = 1
+NGRAM = 8  # words; containment of word 8-grams is after the GPT-3 paper (arXiv 2005.14165)
+# Shorter answers are common phrases ("yes, your transfer has been made") that prove nothing.
+ANSWER_WORDS = 25
+VIEWS = ("chars", "words")
+PARTS = ("prompt", "response")
+CHUNK_CHARS = 120_000  # so much is worked on at once: its arrays fit a processor's cache
+
+SETS = tuple(f"{part}_{view}" for part in PARTS for view in VIEWS)
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """n rows in columns. `keys` are their names, `times` what decides which came first."""
+
+    keys: np.ndarray  # str
+    times: np.ndarray  # str, ISO; "" is before all
+    digests: np.ndarray  # S16
+    prompts: np.ndarray  # uint64; equal for prompts with the same words but polite ones
+    numbers: np.ndarray  # uint64; equal for prompts with the same numbers
+    words: np.ndarray  # int32; of the prompt and of the response [n, 2]
+    entry_rows: np.ndarray  # int32 [entries]; a row whose length allows two views has more
+    bands: np.ndarray  # uint64 [entries, BANDS]
+    details: Callable[[], "Details"]  # read only when rows have to be compared
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+@dataclass(frozen=True)
+class Details:
+    """The larger part: `sets` by part and view ("prompt_chars"), and per row its word n-grams."""
+
+    sets: Mapping[str, Sets]
+    signatures: Mapping[str, np.ndarray]  # as `sets`; uint32 [rows of the set, minima]
+    ngrams: Sets
+    answers: Sets  # n-grams of the response alone
+
+
+def fingerprint_pairs(
+    keys: Sequence[str], times: Sequence[str], prompts: Sequence[str], responses: Sequence[str]
+) -> Fingerprints:
+    """Fingerprints of prompts with their responses."""
+    return _joined(
+        [
+            _chunk(keys[part], times[part], prompts[part], responses[part], alone=False)
+            for part in _chunks(prompts, responses)
+        ]
+    )
+
+
+def fingerprint_texts(
+    keys: Sequence[str], times: Sequence[str], texts: Sequence[str]
+) -> Fingerprints:
+    """Fingerprints of texts without a prompt."""
+    none = [""] * len(texts)
+    return _joined(
+        [
+            _chunk(keys[part], times[part], none[part], texts[part], alone=True)
+            for part in _chunks(none, texts)
+        ]
+    )
+
+
+def _chunks(prompts: Sequence[str], responses: Sequence[str]) -> Iterator[slice]:
+    begin, size = 0, 0
+    for end, (prompt, response) in enumerate(zip(prompts, responses, strict=True), start=1):
+        size += len(prompt) + len(response)
+        if size >= CHUNK_CHARS:
+            yield slice(begin, end)
+            begin, size = end, 0
+    yield slice(begin, len(prompts))
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    columns: dict[str, np.ndarray]
+    details: Details
+
+
+def _chunk(
+    keys: Sequence[str],
+    times: Sequence[str],
+    prompts: Sequence[str],
+    responses: Sequence[str],
+    alone: bool,
+) -> _Chunk:
+    prompts, responses = list(map(folded, prompts)), list(map(folded, responses))
+    asked, answered = tokenize(prompts), tokenize(responses)
+    plain = without_courtesy(asked)
+    parts = {"response": answered} if alone else {"prompt": plain, "response": answered}
+    minima = PERMUTATIONS // len(parts)
+    sets = {}
+    for part, words in parts.items():
+        sets[f"{part}_chars"], sets[f"{part}_words"] = char_sets(words), word_sets(words)
+    signatures = {name: _minhash(found, minima) for name, found in sets.items()}
+    entry_rows, bands = _bands(len(keys), sets, signatures, list(parts))
+    columns = {
+        "keys": np.array(keys, dtype=str),
+        "times": np.array(times, dtype=str),
+        "digests": digests(prompts, responses),
+        "prompts": _prompt_digests(plain, prompts),
+        "numbers": number_digests(plain),
+        "words": np.stack([asked.counts, answered.counts], axis=1).astype(np.int32),
+        "entry_rows": entry_rows,
+        "bands": bands,
+    }
+    details = Details(
+        sets,
+        signatures,
+        ngram_sets(joined(asked, answered), NGRAM),
+        ngram_sets(answered, NGRAM, ANSWER_WORDS),
+    )
+    return _Chunk(columns, details)
+
+
+def _prompt_digests(words: Words, prompts: Sequence[str]) -> np.ndarray:
+    found = text_digests(words)
+    for row in np.flatnonzero(words.counts == 0).tolist():  # "??" is not "!!"
+        found[row] = int.from_bytes(digests([prompts[row]], [""])[0].ljust(16)[:8], "big")
+    return found
+
+
+def _minhash(sets: Sets, minima: int) -> np.ndarray:
+    if not len(sets.rows):
+        return np.zeros((0, minima), np.uint32)
+    matrix = RMinHash.digest_matrix_from_flat_token_hashes(
+        sets.values.astype(np.uint64), sets.offsets.astype(np.uint64), minima, SEED
+    )
+    flat = chain.from_iterable(matrix.to_rows())
+    return np.fromiter(flat, np.uint32, len(sets.rows) * minima).reshape(-1, minima)
+
+
+def _bands(
+    count: int, sets: Mapping[str, Sets], signatures: Mapping[str, np.ndarray], parts: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Per entry its row and its band keys: an entry for each choice of a view for each part."""
+    rows, keys = [], []
+    each = ROWS // len(parts)
+    places = {name: _places(found, count) for name, found in sets.items()}
+    choices = [()]
+    for part in parts:
+        choices = [(*choice, f"{part}_{view}") for choice in choices for view in VIEWS]
+    for number, choice in enumerate(choices):
+        has = np.flatnonzero(np.all([places[name] >= 0 for name in choice], axis=0))
+        key = np.full((len(has), BANDS), number, np.uint64)
+        key += np.arange(BANDS, dtype=np.uint64) << np.uint64(8)
+        for name in choice:
+            minima = signatures[name][places[name][has]][:, : BANDS * each]
+            for value in np.moveaxis(minima.reshape(-1, BANDS, each), 2, 0):
+                key = (key ^ value) * np.uint64(0x9E3779B97F4A7C15)
+                key ^= key >> np.uint64(29)
+        rows.append(has.astype(np.int32))
+        keys.append(key)
+    return np.concatenate(rows), np.concatenate(keys)
+
+
+def _places(sets: Sets, count: int) -> np.ndarray:
+    """Per row the place of its set in `sets`, -1 without one."""
+    places = np.full(count, -1)
+    places[sets.rows] = np.arange(len(sets.rows))
+    return places
+
+
+def joined_sets(parts: Sequence[Sets], counts: Sequence[int]) -> Sets:
+    """The sets of batches of `counts` rows as those of one batch."""
+    begins = np.cumsum([0, *counts[:-1]])
+    ends = np.cumsum([0, *(len(part.values) for part in parts[:-1])])
+    return Sets(
+        np.concatenate([p.rows + b for p, b in zip(parts, begins, strict=True)]).astype(np.int32),
+        np.concatenate(
+            [np.zeros(1, np.int64), *(p.offsets[1:] + e for p, e in zip(parts, ends, strict=True))]
+        ),
+        np.concatenate([part.values for part in parts]),
+    )
+
+
+def _joined(chunks: list[_Chunk]) -> Fingerprints:
+    counts = [len(chunk.columns["keys"]) for chunk in chunks]
+    begins = np.cumsum([0, *counts[:-1]])
+    columns = {
+        name: np.concatenate([chunk.columns[name] for chunk in chunks])
+        for name in chunks[0].columns
+        if name != "entry_rows"
+    }
+    entry_rows = np.concatenate(
+        [c.columns["entry_rows"] + b for c, b in zip(chunks, begins, strict=True)]
+    ).astype(np.int32)
+    first = chunks[0].details
+    details = Details(
+        {n: joined_sets([c.details.sets[n] for c in chunks], counts) for n in first.sets},
+        {n: np.concatenate([c.details.signatures[n] for c in chunks]) for n in first.signatures},
+        joined_sets([c.details.ngrams for c in chunks], counts),
+        joined_sets([c.details.answers for c in chunks], counts),
+    )
+    return Fingerprints(entry_rows=entry_rows, details=lambda: details, **columns)
+
+
+INDEX_FILE, DETAILS_FILE = "index.npz", "details.npz"
+_COLUMNS = ("keys", "times", "digests", "prompts", "numbers", "words", "entry_rows", "bands")
+
+
+def to_files(found: Fingerprints) -> dict[str, bytes]:
+    """Two files: a small one that is always read, and one that is read to compare rows."""
+    details = found.details()
+    arrays = {f"signatures/{name}": array for name, array in details.signatures.items()}
+    every = {**details.sets, "ngrams": details.ngrams, "answers": details.answers}
+    for name, sets in every.items():
+        arrays |= {f"{name}/rows": sets.rows, f"{name}/offsets": sets.offsets}
+        arrays[f"{name}/values"] = sets.values
+    return {
+        INDEX_FILE: _npz({name: getattr(found, name) for name in _COLUMNS}),
+        DETAILS_FILE: _npz(arrays),
+    }
+
+
+def from_files(read: Callable[[str], bytes]) -> Fingerprints:
+    """The fingerprints that `to_files` wrote; `read` gives a file by name, the second on demand."""
+    with np.load(io.BytesIO(read(INDEX_FILE))) as columns:
+        index = {name: columns[name] for name in _COLUMNS}
+    return Fingerprints(**index, details=_Once(lambda: _details(read(DETAILS_FILE))))
+
+
+@dataclass
+class _Once:
+    make: Callable[[], Details]
+
+    @cached_property
+    def made(self) -> Details:
+        return self.make()
+
+    def __call__(self) -> Details:
+        return self.made
+
+
+def _details(content: bytes) -> Details:
+    with np.load(io.BytesIO(content)) as arrays:
+        names = [name.removesuffix("/rows") for name in arrays.files if name.endswith("/rows")]
+        sets = {
+            name: Sets(*(arrays[f"{name}/{column}"] for column in ("rows", "offsets", "values")))
+            for name in names
+        }
+        signatures = {name: arrays[f"signatures/{name}"] for name in names if name in SETS}
+    ngrams, answers = sets.pop("ngrams"), sets.pop("answers")
+    return Details(sets, signatures, ngrams, answers)
+
+
+def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Equal arrays give equal bytes: numpy writes no time into the archive."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
