@@ -36,6 +36,9 @@ NEAR_DUPLICATE_THRESHOLD = 0.8  # Jaccard of the shingles, 0 to 1
 PROMPT_SHARE = {"chars": 0.30, "words": 0.20}
 PROMPT_EDITS = {"chars": 14, "words": 30}
 PROMPT_GROWTH = 0.05  # of the union, added to the edits
+# A line added to a short text, or a word less, takes more than a fifth of its shingles. Short texts
+# must name the same numbers to be copies, so this lets in no other record.
+SHORT_TEXT_ALLOWANCE = 0.15
 # Pairs whose signatures agree so much less than asked are not compared. 64 minima have a standard
 # deviation of 0.05 at .8, so this loses 1 true pair in 30,000.
 ESTIMATE_MARGIN = 0.2
@@ -303,7 +306,8 @@ def _parents(index: _Index, one: np.ndarray, other: np.ndarray, threshold: float
     parents = np.full(len(index.keys), -1)
     if not len(one):
         return parents
-    same = index.numbers[one] == index.numbers[other]
+    left, right = index.numbers[one], index.numbers[other]
+    same = (left == right) | (left == 0) | (right == 0)
     one, other = one[same], other[same]
     involved = np.unique(np.concatenate([one, other]))
     compared = _Compared(index.details(involved), len(involved), threshold)
@@ -355,6 +359,11 @@ class _Compared:
             result[part] = True
         return result
 
+    def _wanted(self, view: str) -> float:
+        """Similarity asked of the response, or of a text alone."""
+        short = view == "chars" and len(self._parts) == 1
+        return self._threshold - (SHORT_TEXT_ALLOWANCE if short else 0)
+
     def _pairs(
         self, part: str, view: str, left: np.ndarray, right: np.ndarray
     ) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
@@ -368,7 +377,7 @@ class _Compared:
         result = np.zeros(len(left), bool)
         for view in VIEWS:
             name, both, ones, others = self._pairs(part, view, left, right)
-            wanted = self._threshold if part == "response" else 1 - PROMPT_SHARE[view]
+            wanted = 1 - PROMPT_SHARE[view] if part == "prompt" else self._wanted(view)
             signed = self._signatures[name]
             agree = (signed[ones] == signed[others]).mean(axis=1) if len(both) else np.zeros(0)
             result[both] |= agree >= wanted - ESTIMATE_MARGIN
@@ -384,7 +393,7 @@ class _Compared:
             shared = shared_counts(sets, ones, sets, others)
             union = sets.sizes()[ones] + sets.sizes()[others] - shared
             if part == "response":
-                result[both] |= shared >= self._threshold * union
+                result[both] |= shared >= self._wanted(view) * union
             else:
                 edits = PROMPT_EDITS[view] + PROMPT_GROWTH * union
                 allowed = np.minimum(PROMPT_SHARE[view] * union, edits)

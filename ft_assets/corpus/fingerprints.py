@@ -20,6 +20,7 @@ import numpy as np
 from rensa import RMinHash  # ty: ignore[missing-module-member]  (compiled, no stubs)
 
 from ft_assets.corpus.shingles import (
+    CHARS_UP_TO_WORDS,
     Sets,
     Words,
     char_sets,
@@ -35,9 +36,10 @@ from ft_assets.corpus.shingles import (
 )
 
 PERMUTATIONS = 128
-# Proposes a pair with Jaccard a of the prompts and b of the responses with 1 - (1 - a^3 b^3)^21:
-# .998 at .8 and .8; .98 at .55 and 1.
-BANDS, ROWS = 21, 6
+# Bands and minima of each part in a band. Proposes a pair with Jaccard a of the prompts and b of
+# the responses with 1 - (1 - a^3 b^3)^21: .998 at .8 and .8, .98 at .55 and 1; a text alone with
+# 1 - (1 - a^5)^25: .9999 at .8, .95 at .65.
+BANDS = {2: (21, 3), 1: (25, 5)}  # by the number of parts
 SEED = 1
 NGRAM = 8  # words; containment of word 8-grams is after the GPT-3 paper (arXiv 2005.14165)
 # Shorter answers are common phrases ("yes, your transfer has been made") that prove nothing.
@@ -57,10 +59,10 @@ class Fingerprints:
     times: np.ndarray  # str, ISO; "" is before all
     digests: np.ndarray  # S16
     prompts: np.ndarray  # uint64; equal for prompts with the same words but polite ones
-    numbers: np.ndarray  # uint64; equal for prompts with the same numbers
+    numbers: np.ndarray  # uint64; equal where the same numbers are named; 0 is equal to all
     words: np.ndarray  # int32; of the prompt and of the response [n, 2]
     entry_rows: np.ndarray  # int32 [entries]; a row whose length allows two views has more
-    bands: np.ndarray  # uint64 [entries, BANDS]
+    bands: np.ndarray  # uint64 [entries, bands]
     details: Callable[[], "Details"]  # read only when rows have to be compared
 
     def __len__(self) -> int:
@@ -140,7 +142,7 @@ def _chunk(
         "times": np.array(times, dtype=str),
         "digests": digests(prompts, responses),
         "prompts": _prompt_digests(plain, prompts),
-        "numbers": number_digests(plain),
+        "numbers": _numbers_of_texts(answered) if alone else number_digests(plain),
         "words": np.stack([asked.counts, answered.counts], axis=1).astype(np.int32),
         "entry_rows": entry_rows,
         "bands": bands,
@@ -152,6 +154,13 @@ def _chunk(
         ngram_sets(answered, NGRAM, ANSWER_WORDS),
     )
     return _Chunk(columns, details)
+
+
+def _numbers_of_texts(words: Words) -> np.ndarray:
+    """A short text is a record, and one with another number another record; a long one is not."""
+    found = number_digests(words)
+    found[words.counts > CHARS_UP_TO_WORDS] = 0
+    return found
 
 
 def _prompt_digests(words: Words, prompts: Sequence[str]) -> np.ndarray:
@@ -176,18 +185,18 @@ def _bands(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Per entry its row and its band keys: an entry for each choice of a view for each part."""
     rows, keys = [], []
-    each = ROWS // len(parts)
+    bands, each = BANDS[len(parts)]
     places = {name: _places(found, count) for name, found in sets.items()}
     choices = [()]
     for part in parts:
         choices = [(*choice, f"{part}_{view}") for choice in choices for view in VIEWS]
     for number, choice in enumerate(choices):
         has = np.flatnonzero(np.all([places[name] >= 0 for name in choice], axis=0))
-        key = np.full((len(has), BANDS), number, np.uint64)
-        key += np.arange(BANDS, dtype=np.uint64) << np.uint64(8)
+        key = np.full((len(has), bands), number, np.uint64)
+        key += np.arange(bands, dtype=np.uint64) << np.uint64(8)
         for name in choice:
-            minima = signatures[name][places[name][has]][:, : BANDS * each]
-            for value in np.moveaxis(minima.reshape(-1, BANDS, each), 2, 0):
+            minima = signatures[name][places[name][has]][:, : bands * each]
+            for value in np.moveaxis(minima.reshape(-1, bands, each), 2, 0):
                 key = (key ^ value) * np.uint64(0x9E3779B97F4A7C15)
                 key ^= key >> np.uint64(29)
         rows.append(has.astype(np.int32))

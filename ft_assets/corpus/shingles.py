@@ -28,10 +28,11 @@ _CJK = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7AF))
 _NOT_WORD, _WORD, _CJK_WORD, _UNSEEN = 0, 1, 2, 255
 
 # Words that make a message polite and not another message, where they open or close it.
-COURTESY = (
-    "hi hello hey please pls plz thanks thank thx regards cheers "
-    "hallo bitte danke bonjour merci svp hola gracias saludos ciao grazie olá obrigado obrigada"
-).split()
+COURTESY = frozenset(
+    ("hi", "hello", "hey", "please", "pls", "plz", "thanks", "thank", "thx", "regards", "cheers")
+    + ("hallo", "bitte", "danke", "bonjour", "merci", "svp", "hola", "gracias", "saludos")
+    + ("ciao", "grazie", "olá", "obrigado", "obrigada")
+)
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _BASE = 0xD6E8FEB86659FD93  # odd, so that it has an inverse modulo 2**64
@@ -67,8 +68,8 @@ class Words:
     """The words of n texts, one text after the other.
 
     `hashes` uint64 [words] with `offsets` int64 [n + 1]; `codes` uint32, the code points of the
-    words joined by single spaces, with `code_offsets`; `numeric`, whether a word has a digit and
-    is not a placeholder ("phone_1").
+    words joined by single spaces, with `code_offsets`; `numeric`, whether a word begins with a
+    digit (a placeholder, "phone_1", does not).
     """
 
     hashes: np.ndarray
@@ -118,9 +119,8 @@ def _words(
     ends = np.append(starts[1:], len(kept))
     hashes = _mixed((sums[ends] - sums[starts]) * inverses[starts])
 
-    numeric = np.zeros(len(starts), bool)
-    numeric[_word_of(np.flatnonzero((kept >= ord("0")) & (kept <= ord("9"))), starts)] = True
-    numeric[_word_of(np.flatnonzero(kept == ord("_")), starts)] = False
+    opening = kept[starts]
+    numeric = (opening >= ord("0")) & (opening <= ord("9"))
 
     # Room for a space before every word that is not the first of its text.
     counts = np.diff(word_offsets)
@@ -129,10 +129,6 @@ def _words(
     spaced = np.insert(kept, starts[~firsts], ord(" "))
     code_counts = np.diff(code_bounds) + np.maximum(counts - 1, 0)
     return Words(hashes, word_offsets, spaced, _offsets(code_counts), numeric)
-
-
-def _word_of(places: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    return np.searchsorted(starts, places, side="right") - 1
 
 
 def without_courtesy(words: Words) -> Words:
@@ -378,7 +374,7 @@ def _code_hashes() -> np.ndarray:
 
 @cache
 def _courtesy() -> np.ndarray:
-    return tokenize(COURTESY).hashes
+    return tokenize(sorted(COURTESY)).hashes
 
 
 @cache
