@@ -1,41 +1,26 @@
 """Find training rows that give away an evaluation row.
 
-A row overlaps when it has the prompt of an evaluation row (whatever its response), when
-prompt + response are near duplicates, or when it contains the evaluation text or its answer. Much
-stricter than deduplication on purpose: a lost training row costs little, a leaked evaluation row
-makes every later comparison wrong. Not found: paraphrases, translations, and evaluation texts of
-fewer than 8 words hidden inside a longer row.
+A row overlaps when it has the prompt of an evaluation row (whatever its response), when prompt +
+response are near duplicates, or when it contains the evaluation text or its answer. Much stricter
+than deduplication on purpose: a lost training row costs little, a leaked evaluation row makes every
+later comparison wrong. Not found: paraphrases, translations, and evaluation texts of fewer than 8
+words hidden inside a longer row.
 
 Containment of word n-grams is after the appendix of the GPT-3 paper (arXiv 2005.14165): 8-grams.
+Nothing here reads a text: rows are handed in as fingerprints, which are kept from week to week.
 """
 
-import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain
 
 import numpy as np
 
 from ft_assets.corpus.dedup import NEAR_DUPLICATE_THRESHOLD
-from ft_assets.corpus.shingles import (
-    BANDS,
-    band,
-    fold,
-    may_be_alike,
-    shingle_views,
-    signature,
-    similarity,
-    words,
-)
+from ft_assets.corpus.fingerprints import VIEWS, Details, Fingerprints, joined_sets
+from ft_assets.corpus.shingles import Sets, shared_counts
 
-NGRAM = 8  # words
 CONTAINED_SHARE = 0.8  # of the evaluation text's n-grams
-# Shorter answers are common phrases ("yes, your transfer has been made") that prove nothing.
-ANSWER_WORDS = 25
-
-Ngram = tuple[str, ...]
+PAIRS_AT_ONCE = 20_000
 
 
 class Rule(StrEnum):
@@ -45,112 +30,144 @@ class Rule(StrEnum):
     CONTAINS_ANSWER = "contains_answer"
 
 
-@dataclass(frozen=True, slots=True)
-class Overlap:
-    rule: Rule
-    eval_id: str
+RULES = tuple(Rule)
 
 
-@dataclass(frozen=True, slots=True)
-class EvalText:
-    key: str
-    prompt: str
-    response: str
+@dataclass(frozen=True)
+class Overlaps:
+    """Per row the first rule it breaks and the evaluation row, both -1 when clean."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    index: int  # of the evaluation row
-    ngrams: frozenset[Ngram]
-    rule: Rule
+    rules: np.ndarray  # int8, place in RULES
+    rows: np.ndarray  # int64, of the index
 
     @property
-    def wanted(self) -> int:
-        # Less the rounding of the product, so that 4 of 5 are enough.
-        return math.ceil(CONTAINED_SHARE * len(self.ngrams) - 1e-9)
+    def found(self) -> np.ndarray:
+        return self.rules >= 0
 
 
 class EvalIndex:
     """Evaluation rows, searchable by overlap at a cost that hardly depends on their number."""
 
-    def __init__(
-        self, texts: Iterable[EvalText], threshold: float = NEAR_DUPLICATE_THRESHOLD
-    ) -> None:
+    def __init__(self, rows: Fingerprints, threshold: float = NEAR_DUPLICATE_THRESHOLD) -> None:
+        self.keys = rows.keys
         self._threshold = threshold
-        self._texts = sorted(texts, key=lambda text: text.key)
-        self._prompts: dict[str, int] = {}
-        self._views: list[dict[str, frozenset[str]]] = []
-        self._signatures: list[dict[str, np.ndarray]] = []
-        self._buckets: dict[tuple[str, int, bytes], list[int]] = defaultdict(list)
-        self._parts: list[_Part] = []
-        self._rare: dict[Ngram, list[int]] = defaultdict(list)  # -> parts
+        # Of several evaluation rows that fit, the one with the smallest key is named.
+        order = np.argsort(rows.keys, kind="stable")
+        prompts, first = np.unique(rows.prompts[order], return_index=True)
+        self._prompts, self._of_prompt = prompts, order[first]
+        flat = rows.bands.ravel()
+        by_key = np.argsort(flat, kind="stable")
+        self._bands = flat[by_key]
+        self._of_band = np.repeat(rows.entry_rows, rows.bands.shape[1])[by_key]
+        self._details = rows.details() if len(rows) else None
+        self._index_parts(rows)
 
-        for index, text in enumerate(self._texts):
-            prompt, response = words(text.prompt), words(text.response)
-            self._prompts.setdefault(prompt_key(text.prompt), index)
-            views = shingle_views(prompt + response)
-            signed = {view: signature(shingles) for view, shingles in views.items()}
-            self._views.append(views)
-            self._signatures.append(signed)
-            for view, values in signed.items():
-                for number in range(BANDS):
-                    self._buckets[view, number, band(values, number)].append(index)
-            self._add_part(index, prompt + response, Rule.CONTAINS_TEXT)
-            if len(response) >= ANSWER_WORDS:
-                self._add_part(index, response, Rule.CONTAINS_ANSWER)
-        self._index_parts()
+    def overlaps(self, rows: Fingerprints, asked: np.ndarray | None = None) -> Overlaps:
+        """Look up every row, or only those for which `asked` is true."""
+        asked = np.ones(len(rows), bool) if asked is None else asked
+        rules, found = np.full(len(rows), -1, np.int8), np.full(len(rows), -1)
+        if not len(self.keys) or not asked.any():
+            return Overlaps(rules, found)
+        at = np.searchsorted(self._prompts, rows.prompts).clip(max=len(self._prompts) - 1)
+        same = asked & (self._prompts[at] == rows.prompts) & (rows.prompts != 0)
+        rules[same], found[same] = RULES.index(Rule.SAME_PROMPT), self._of_prompt[at[same]]
+        for rule, pairs in (
+            (Rule.NEAR_DUPLICATE, self._near),
+            (Rule.CONTAINS_TEXT, self._contained),
+        ):
+            one, other, kind = pairs(rows, asked & (rules < 0))
+            rules[one[::-1]] = RULES.index(rule) + kind[::-1]
+            found[one[::-1]] = other[::-1]
+        return Overlaps(rules, found)
 
-    def overlap(self, prompt: str, response: str) -> Overlap | None:
-        """Return the first rule that the row breaks, with the evaluation row; None when clean."""
-        same = self._prompts.get(prompt_key(prompt))
-        if same is not None:
-            return Overlap(Rule.SAME_PROMPT, self._texts[same].key)
-        tokens = words(prompt) + words(response)
-        return self._near(shingle_views(tokens)) or self._contained(tokens)
+    def _near(self, rows: Fingerprints, asked: np.ndarray) -> tuple[np.ndarray, ...]:
+        entries = np.flatnonzero(asked[rows.entry_rows])
+        one, at = _matches(self._bands, rows.bands[entries].ravel())
+        if not len(one):
+            return one, one, one
+        owner = np.repeat(rows.entry_rows[entries], rows.bands.shape[1])[one]
+        one, other = self._sorted(owner, self._of_band[at])
+        alike = np.zeros(len(one), bool)
+        details = rows.details()
+        for begin in range(0, len(one), PAIRS_AT_ONCE):
+            part = slice(begin, begin + PAIRS_AT_ONCE)
+            alike[part] = self._similarity(details, one[part], other[part]) >= self._threshold
+        return one[alike], other[alike], np.zeros(int(alike.sum()), np.int8)
 
-    def _add_part(self, index: int, tokens: list[str], rule: Rule) -> None:
-        if ngrams := _ngrams(tokens):
-            self._parts.append(_Part(index, ngrams, rule))
+    def _similarity(self, details: Details, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Jaccard of prompt and response together, each in the view in which it is more alike."""
+        mine = self._details
+        if mine is None or details.sets.keys() != mine.sets.keys():
+            return np.zeros(len(one))
+        shared, union = np.zeros(len(one)), np.zeros(len(one))
+        for part in sorted({name.rsplit("_", 1)[0] for name in mine.sets}):
+            best, best_union = np.zeros(len(one)), np.ones(len(one))
+            for view in VIEWS:
+                left, right = details.sets[f"{part}_{view}"], mine.sets[f"{part}_{view}"]
+                ones, others = _place(left, one), _place(right, other)
+                both = np.flatnonzero((ones >= 0) & (others >= 0))
+                common = shared_counts(left, ones[both], right, others[both])
+                whole = left.sizes()[ones[both]] + right.sizes()[others[both]] - common
+                better = common * best_union[both] >= best[both] * whole
+                best[both[better]], best_union[both[better]] = common[better], whole[better]
+            shared, union = shared + best, union + best_union
+        return shared / union
 
-    def _index_parts(self) -> None:
+    def _index_parts(self, rows: Fingerprints) -> None:
         """Index a part under its rarest n-grams alone: whoever holds the wanted share of all has
         one of these, and common phrases, which half of the rows hold, propose nothing."""
-        frequency = Counter(chain.from_iterable(part.ngrams for part in self._parts))
-        for place, part in enumerate(self._parts):
-            rarest = sorted(part.ngrams, key=lambda ngram: (frequency[ngram], ngram))
-            for ngram in rarest[: len(rarest) - part.wanted + 1]:
-                self._rare[ngram].append(place)
+        grams = rows.grams()
+        parts = joined_sets([grams.whole, grams.answer], [0, 0])
+        self._parts = parts
+        self._kinds = np.repeat([0, 1], [len(grams.whole.rows), len(grams.answer.rows)])
+        sizes = parts.sizes()
+        # Less the rounding of the product, so that 4 of 5 are enough.
+        self._wanted = np.ceil(CONTAINED_SHARE * sizes - 1e-9).astype(np.int64)
+        owner = np.repeat(np.arange(len(sizes)), sizes)
+        _, which, counts = np.unique(parts.values, return_inverse=True, return_counts=True)
+        order = np.lexsort((parts.values, counts[which], owner))
+        nth = np.arange(len(owner)) - np.repeat(parts.offsets[:-1], sizes)
+        rare = order[nth < np.repeat(sizes - self._wanted + 1, sizes)]
+        by_value = rare[np.argsort(parts.values[rare], kind="stable")]
+        self._rare, self._of_rare = parts.values[by_value], owner[by_value]
 
-    def _near(self, views: dict[str, frozenset[str]]) -> Overlap | None:
-        for view, shingles in views.items():
-            values = signature(shingles)
-            candidates = {
-                index
-                for number in range(BANDS)
-                for index in self._buckets.get((view, number, band(values, number)), ())
-            }
-            for index in sorted(candidates):
-                if (
-                    may_be_alike(values, self._signatures[index][view], self._threshold)
-                    and similarity(views, self._views[index]) >= self._threshold
-                ):
-                    return Overlap(Rule.NEAR_DUPLICATE, self._texts[index].key)
-        return None
+    def _contained(self, rows: Fingerprints, asked: np.ndarray) -> tuple[np.ndarray, ...]:
+        whole = rows.grams().whole
+        sizes = whole.sizes()
+        kept = np.flatnonzero(np.repeat(asked[whole.rows], sizes))
+        hit, at = _matches(self._rare, whole.values[kept])
+        owner = np.searchsorted(whole.offsets, kept[hit], side="right") - 1  # place in `whole`
+        pairs = np.unique(owner * (len(self._kinds) + 1) + self._of_rare[at])
+        places, parts = pairs // (len(self._kinds) + 1), pairs % (len(self._kinds) + 1)
+        enough = np.zeros(len(places), bool)
+        for begin in range(0, len(places), PAIRS_AT_ONCE):
+            part = slice(begin, begin + PAIRS_AT_ONCE)
+            common = shared_counts(whole, places[part], self._parts, parts[part])
+            enough[part] = common >= self._wanted[parts[part]]
+        one, part = whole.rows[places[enough]].astype(np.int64), parts[enough]
+        other, kind = self._parts.rows[part].astype(np.int64), self._kinds[part].astype(np.int8)
+        order = np.lexsort((self.keys[other], kind, one))
+        return one[order], other[order], kind[order]
 
-    def _contained(self, tokens: list[str]) -> Overlap | None:
-        ngrams = _ngrams(tokens)
-        candidates = {place for ngram in ngrams for place in self._rare.get(ngram, ())}
-        for place in sorted(candidates):
-            part = self._parts[place]
-            if len(ngrams & part.ngrams) >= part.wanted:
-                return Overlap(part.rule, self._texts[part.index].key)
-        return None
-
-
-def prompt_key(prompt: str) -> str:
-    """Equal for prompts that differ in case, spacing and punctuation alone."""
-    return " ".join(words(prompt)) or fold(prompt)
+    def _sorted(self, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        pairs = np.unique(one.astype(np.int64) * len(self.keys) + other)
+        one, other = pairs // len(self.keys), pairs % len(self.keys)
+        order = np.lexsort((self.keys[other], one))
+        return one[order], other[order]
 
 
-def _ngrams(tokens: list[str]) -> frozenset[Ngram]:
-    return frozenset(zip(*(tokens[i:] for i in range(NGRAM)), strict=False))
+def _matches(ordered: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(place in `values`, place in `ordered`) of all equal pairs."""
+    begin = np.searchsorted(ordered, values, side="left")
+    count = np.searchsorted(ordered, values, side="right") - begin
+    one = np.repeat(np.arange(len(values)), count)
+    within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    return one, np.repeat(begin, count) + within
+
+
+def _place(sets: Sets, rows: np.ndarray) -> np.ndarray:
+    """Place of the set of each row, -1 for a row without one."""
+    if not len(sets.rows):
+        return np.full(len(rows), -1)
+    at = np.searchsorted(sets.rows, rows).clip(max=len(sets.rows) - 1)
+    return np.where(sets.rows[at] == rows, at, -1)

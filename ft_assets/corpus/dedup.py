@@ -235,8 +235,7 @@ class _Index:
             order = np.argsort(whole.rows, kind="stable")
             result_sets[name] = _picked(whole, order, whole.rows[order])
             result_signatures[name] = np.concatenate(signatures[name])[order]
-        empty = Sets(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.uint64))
-        return Details(result_sets, result_signatures, empty, empty)
+        return Details(result_sets, result_signatures)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ the texts are kept.
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -45,10 +44,7 @@ NGRAM = 8  # words; containment of word 8-grams is after the GPT-3 paper (arXiv 
 # Shorter answers are common phrases ("yes, your transfer has been made") that prove nothing.
 ANSWER_WORDS = 25
 VIEWS = ("chars", "words")
-PARTS = ("prompt", "response")
 CHUNK_CHARS = 120_000  # so much is worked on at once: its arrays fit a processor's cache
-
-SETS = tuple(f"{part}_{view}" for part in PARTS for view in VIEWS)
 
 
 @dataclass(frozen=True)
@@ -58,12 +54,13 @@ class Fingerprints:
     keys: np.ndarray  # str
     times: np.ndarray  # str, ISO; "" is before all
     digests: np.ndarray  # S16
-    prompts: np.ndarray  # uint64; equal for prompts with the same words but polite ones
+    prompts: np.ndarray  # uint64; equal for prompts with the same words but polite ones; 0: none
     numbers: np.ndarray  # uint64; equal where the same numbers are named; 0 is equal to all
     words: np.ndarray  # int32; of the prompt and of the response [n, 2]
     entry_rows: np.ndarray  # int32 [entries]; a row whose length allows two views has more
     bands: np.ndarray  # uint64 [entries, bands]
     details: Callable[[], "Details"]  # read only when rows have to be compared
+    grams: Callable[[], "Grams"]  # read only for decontamination
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -71,12 +68,18 @@ class Fingerprints:
 
 @dataclass(frozen=True)
 class Details:
-    """The larger part: `sets` by part and view ("prompt_chars"), and per row its word n-grams."""
+    """What decides whether two rows are alike, by part and view ("prompt_chars")."""
 
     sets: Mapping[str, Sets]
-    signatures: Mapping[str, np.ndarray]  # as `sets`; uint32 [rows of the set, minima]
-    ngrams: Sets
-    answers: Sets  # n-grams of the response alone
+    signatures: Mapping[str, np.ndarray]  # uint32 [rows of the set, minima]
+
+
+@dataclass(frozen=True)
+class Grams:
+    """Word n-grams, per row: of prompt and response together, and of the response alone."""
+
+    whole: Sets
+    answer: Sets  # of responses of ANSWER_WORDS or more
 
 
 def fingerprint_pairs(
@@ -118,6 +121,7 @@ def _chunks(prompts: Sequence[str], responses: Sequence[str]) -> Iterator[slice]
 class _Chunk:
     columns: dict[str, np.ndarray]
     details: Details
+    grams: Grams
 
 
 def _chunk(
@@ -141,19 +145,16 @@ def _chunk(
         "keys": np.array(keys, dtype=str),
         "times": np.array(times, dtype=str),
         "digests": digests(prompts, responses),
-        "prompts": _prompt_digests(plain, prompts),
+        "prompts": np.zeros(len(keys), np.uint64) if alone else _prompt_digests(plain, prompts),
         "numbers": _numbers_of_texts(answered) if alone else number_digests(plain),
         "words": np.stack([asked.counts, answered.counts], axis=1).astype(np.int32),
         "entry_rows": entry_rows,
         "bands": bands,
     }
-    details = Details(
-        sets,
-        signatures,
-        ngram_sets(joined(asked, answered), NGRAM),
-        ngram_sets(answered, NGRAM, ANSWER_WORDS),
+    grams = Grams(
+        ngram_sets(joined(asked, answered), NGRAM), ngram_sets(answered, NGRAM, ANSWER_WORDS)
     )
-    return _Chunk(columns, details)
+    return _Chunk(columns, Details(sets, signatures), grams)
 
 
 def _numbers_of_texts(words: Words) -> np.ndarray:
@@ -239,59 +240,70 @@ def _joined(chunks: list[_Chunk]) -> Fingerprints:
     details = Details(
         {n: joined_sets([c.details.sets[n] for c in chunks], counts) for n in first.sets},
         {n: np.concatenate([c.details.signatures[n] for c in chunks]) for n in first.signatures},
-        joined_sets([c.details.ngrams for c in chunks], counts),
-        joined_sets([c.details.answers for c in chunks], counts),
     )
-    return Fingerprints(entry_rows=entry_rows, details=lambda: details, **columns)
+    grams = Grams(
+        joined_sets([c.grams.whole for c in chunks], counts),
+        joined_sets([c.grams.answer for c in chunks], counts),
+    )
+    return Fingerprints(
+        entry_rows=entry_rows, details=lambda: details, grams=lambda: grams, **columns
+    )
 
 
-INDEX_FILE, DETAILS_FILE = "index.npz", "details.npz"
+INDEX_FILE, DETAILS_FILE, GRAMS_FILE = "index.npz", "details.npz", "grams.npz"
 _COLUMNS = ("keys", "times", "digests", "prompts", "numbers", "words", "entry_rows", "bands")
 
 
 def to_files(found: Fingerprints) -> dict[str, bytes]:
-    """Two files: a small one that is always read, and one that is read to compare rows."""
-    details = found.details()
-    arrays = {f"signatures/{name}": array for name, array in details.signatures.items()}
-    every = {**details.sets, "ngrams": details.ngrams, "answers": details.answers}
-    for name, sets in every.items():
-        arrays |= {f"{name}/rows": sets.rows, f"{name}/offsets": sets.offsets}
-        arrays[f"{name}/values"] = sets.values
+    """Three files: one that is always read, one to compare rows, one to decontaminate them."""
+    details, grams = found.details(), found.grams()
+    signatures = {f"signatures/{name}": array for name, array in details.signatures.items()}
     return {
         INDEX_FILE: _npz({name: getattr(found, name) for name in _COLUMNS}),
-        DETAILS_FILE: _npz(arrays),
+        DETAILS_FILE: _npz({**_arrays(details.sets), **signatures}),
+        GRAMS_FILE: _npz(_arrays({"whole": grams.whole, "answer": grams.answer})),
     }
 
 
 def from_files(read: Callable[[str], bytes]) -> Fingerprints:
-    """The fingerprints that `to_files` wrote; `read` gives a file by name, the second on demand."""
+    """The fingerprints that `to_files` wrote; `read` gives a file by name, two of them on demand.
+
+    What was read on demand is not kept: the next use reads it again.
+    """
     with np.load(io.BytesIO(read(INDEX_FILE))) as columns:
         index = {name: columns[name] for name in _COLUMNS}
-    return Fingerprints(**index, details=_Once(lambda: _details(read(DETAILS_FILE))))
-
-
-@dataclass
-class _Once:
-    make: Callable[[], Details]
-
-    @cached_property
-    def made(self) -> Details:
-        return self.make()
-
-    def __call__(self) -> Details:
-        return self.made
+    return Fingerprints(
+        **index,
+        details=lambda: _details(read(DETAILS_FILE)),
+        grams=lambda: _grams(read(GRAMS_FILE)),
+    )
 
 
 def _details(content: bytes) -> Details:
     with np.load(io.BytesIO(content)) as arrays:
-        names = [name.removesuffix("/rows") for name in arrays.files if name.endswith("/rows")]
-        sets = {
-            name: Sets(*(arrays[f"{name}/{column}"] for column in ("rows", "offsets", "values")))
-            for name in names
-        }
-        signatures = {name: arrays[f"signatures/{name}"] for name in names if name in SETS}
-    ngrams, answers = sets.pop("ngrams"), sets.pop("answers")
-    return Details(sets, signatures, ngrams, answers)
+        sets = _sets(arrays)
+        return Details(sets, {name: arrays[f"signatures/{name}"] for name in sets})
+
+
+def _grams(content: bytes) -> Grams:
+    with np.load(io.BytesIO(content)) as arrays:
+        return Grams(**_sets(arrays))
+
+
+def _arrays(every: Mapping[str, Sets]) -> dict[str, np.ndarray]:
+    return {
+        f"{name}/{column}": getattr(sets, column)
+        for name, sets in every.items()
+        for column in ("rows", "offsets", "values")
+    }
+
+
+def _sets(arrays: Mapping[str, np.ndarray]) -> dict[str, Sets]:
+    names = [name.removesuffix("/rows") for name in arrays if name.endswith("/rows")]
+    return {
+        name: Sets(*(arrays[f"{name}/{column}"] for column in ("rows", "offsets", "values")))
+        for name in names
+    }
 
 
 def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:

@@ -28,11 +28,13 @@ _CJK = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7AF))
 _NOT_WORD, _WORD, _CJK_WORD, _UNSEEN = 0, 1, 2, 255
 
 # Words that make a message polite and not another message, where they open or close it.
-COURTESY = frozenset(
-    ("hi", "hello", "hey", "please", "pls", "plz", "thanks", "thank", "thx", "regards", "cheers")
-    + ("hallo", "bitte", "danke", "bonjour", "merci", "svp", "hola", "gracias", "saludos")
-    + ("ciao", "grazie", "olá", "obrigado", "obrigada")
-)
+# fmt: off
+COURTESY = [
+    "hi", "hello", "hey", "please", "pls", "plz", "thanks", "thank", "thx", "regards", "cheers",
+    "hallo", "bitte", "danke", "bonjour", "merci", "svp", "hola", "gracias", "saludos",
+    "ciao", "grazie", "olá", "obrigado", "obrigada",
+]
+# fmt: on
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _BASE = 0xD6E8FEB86659FD93  # odd, so that it has an inverse modulo 2**64
@@ -374,7 +376,7 @@ def _code_hashes() -> np.ndarray:
 
 @cache
 def _courtesy() -> np.ndarray:
-    return tokenize(sorted(COURTESY)).hashes
+    return tokenize(COURTESY).hashes
 
 
 @cache
