@@ -1,27 +1,51 @@
 """Choose, per domain, the rows to train on and the rows to evaluate on, and count every other one.
 
-Interactions and examples are judged first on permission and feedback, then deduplicated, then put
-on a side by owner; only then is a side chosen. `compose_eval` and `compose_training` make the same
-judgement, so a row that one calls held out is held out for the other. A document never becomes an
-evaluation row; its unit here is the passage: `rows_in` counts passages, not documents.
+Interactions and examples are judged first on permission, screening and feedback, then every
+duplicate cluster and conversation is put on one side (split.py) and one row of each cluster stays.
+`compose_eval` and `compose_training` make the same judgement, so a row that one calls held out is
+held out for the other. A document never becomes an evaluation row; its unit here is the passage:
+`rows_in` counts passages, not documents.
 
 Consent is looked up for interactions and for the corrections made of them (the prompt is the
 user's). Annotations and corrections without an event belong to no user.
+
+Rows come as batches with fingerprints (pool.py), or as plain rows, which are fingerprinted here.
+With batches, all that costs time per character was done when the batch was made; per old row there
+is a hash of its owner, a look-up of its n-grams and the writing of it.
 """
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, TypedDict
 
-from ft_assets.corpus.chunk import PASSAGE_CHARS, passages
-from ft_assets.corpus.decontaminate import EvalIndex, EvalText
-from ft_assets.corpus.dedup import NEAR_DUPLICATE_THRESHOLD, Entry, Role, find_duplicates
-from ft_assets.corpus.split import Owner, Side, across_sides, position, side
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute
+
+from ft_assets.corpus.chunk import PASSAGE_CHARS
+from ft_assets.corpus.decontaminate import EvalIndex
+from ft_assets.corpus.dedup import NEAR_DUPLICATE_THRESHOLD, NONE, Clusters, find_clusters
+from ft_assets.corpus.fingerprints import Fingerprints, fingerprint_pairs
+from ft_assets.corpus.mixture import Replay, left_out_of_replay, older_rows, over_weight
+from ft_assets.corpus.pool import (
+    Batch,
+    Pool,
+    example_batch,
+    log_batch,
+    passage_batch,
+    timed,
+)
+from ft_assets.corpus.split import SIDES, Side, groups, side, side_of_earliest, sides
+
+pc: Any = pyarrow.compute  # makes its functions at import, so a type checker finds none
 
 Row = Mapping[str, Any]
+Rows = Sequence[Row] | Sequence[Batch]
 
 
 class Consent(StrEnum):
@@ -31,7 +55,10 @@ class Consent(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a row is not used; a row that has several counts under the first in this order."""
+    """Why a row is not used; a row that has several counts under the first in this order.
+
+    The reasons of the screening count as they are called there, after permission.
+    """
 
     ERASURE_REQUESTED = "erasure_requested"
     NO_CONSENT = "no_consent"  # refused, or the user is not known
@@ -44,12 +71,19 @@ class Reason(StrEnum):
     TOO_LONG = "too_long"
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
-    SPLIT_CONVERSATION = "split_conversation"  # its users are on two sides; see split.py
+    SPLIT_CONVERSATION = "split_conversation"  # began on another side; see split.py
+    SPLIT_CLUSTER = "split_cluster"  # a copy of a copy of a row on another side
     HELD_OUT = "held_out"
     NOT_HELD_OUT = "not_held_out"  # of compose_eval: the row is for training
     CONTAMINATED = "contaminated"  # overlaps an evaluation row
     OVERLAPS_VALIDATION = "overlaps_validation"  # for training, but a validation row gives it away
+    CONTAMINATED_BENCHMARK = "contaminated_benchmark"  # overlaps a row of a configured benchmark
+    NOT_REPLAYED = "not_replayed"  # of an older week, and not among those trained on again
     OVER_DOCUMENT_SHARE = "over_document_share"
+    OVER_MIXTURE = "over_mixture"  # more than the weight of its kind allows
+
+
+KINDS = ("log", "annotation", "correction", "document")
 
 
 @dataclass(frozen=True)
@@ -63,12 +97,17 @@ class Policy:
     document_share: float = 0.25  # of the characters of the corpus
     document_access: tuple[str, ...] = ("public", "internal")
     rating_floor: int = 3
+    mixture: Mapping[str, float] = field(default_factory=dict)  # weight by kind; see mixture.py
+    replay: Replay | None = None  # None: all weeks are used whole
     salt: str = "split-1"  # another salt is another split: a held-out row may come into training
 
     def __post_init__(self) -> None:
         side("", self.held_out_share, self.validation_share, self.salt)  # checks the shares
         if not 0 <= self.document_share <= 1:
             raise ValueError(f"document_share must be 0 to 1, got {self.document_share}")
+        unknown = set(self.mixture) - set(KINDS)
+        if unknown:
+            raise ValueError(f"mixture: no kind {sorted(unknown)}; there are {', '.join(KINDS)}")
 
 
 class CorpusRow(TypedDict):
@@ -85,6 +124,7 @@ class CorpusRow(TypedDict):
     source_line: int
     source_id: str
     license: str
+    replayed: bool  # of an older week
 
 
 class EvalRow(TypedDict):
@@ -108,42 +148,31 @@ class Counts:
     documents_in: int = 0
     documents_used: int = 0  # with at least one passage in the corpus
     largest_group: int = 0  # rows out of the user or document with the most
+    by_week: dict[str, int] = field(default_factory=dict)  # rows out
+    replayed: int = 0  # rows out of older weeks
+    replayed_char_share: float = 0.0
+    contaminated: dict[str, int] = field(default_factory=dict)  # rows by benchmark
 
 
 @dataclass(frozen=True)
 class Corpus:
-    rows: list[CorpusRow]
+    table: pa.Table  # columns of CorpusRow
     counts: Counts
+
+    @cached_property
+    def rows(self) -> list[CorpusRow]:
+        return self.table.to_pylist()
 
 
 @dataclass(frozen=True)
 class EvalSet:
-    rows: list[EvalRow]
+    table: pa.Table  # columns of EvalRow
     counts: Counts
 
+    @cached_property
+    def rows(self) -> list[EvalRow]:
+        return self.table.to_pylist()
 
-@dataclass(slots=True)
-class _Candidate:
-    """A row on its way; `reason` is set once, by the first rule that drops it."""
-
-    key: str
-    kind: str
-    prompt: str
-    response: str
-    rank: tuple[int, str]  # of two copies the lower stays
-    source: Row
-    source_id: str
-    owner: Owner
-    group: str = ""
-    side: Side = Side.TRAIN
-    reason: Reason | None = None
-
-    @property
-    def chars(self) -> int:
-        return len(self.prompt) + len(self.response)
-
-
-_VALIDATION = "validation\0"  # tells a validation row's key from an evaluation row's
 
 # Of two copies the more trustworthy stays, then the older: a copy that arrives later then neither
 # replaces what was trained on nor changes its side.
@@ -152,320 +181,371 @@ _TRUST = {"annotation": 0, "correction": 1, "log": 2}
 
 def compose_eval(
     own_cases: Sequence[Row],
-    examples: Sequence[Row],
-    logs: Sequence[Row],
+    examples: Rows,
+    logs: Rows,
     consent: Mapping[str, str],
     policy: Policy,
+    *,
+    refused: Mapping[str, str] | None = None,
+    clusters: Clusters | None = None,
 ) -> EvalSet:
     """Return the domain's own cases, all but exact copies, then the held-out rows.
 
-    A held-out row that overlaps an own case counts as contaminated and is dropped.
+    A held-out row that overlaps an own case counts as contaminated and is dropped. `refused` is the
+    verdict of the screening, reason by row key; `clusters` those of the same logs and examples.
     """
-    candidates = _judge(logs, examples, consent, policy)
-    own = _own_candidates(own_cases, policy)
-    kept_own = [case for case in own if case.reason is None]
-    index = _index(kept_own, policy)
-    for row in candidates:
-        if row.reason is None and row.side is not Side.HELD_OUT:
-            row.reason = Reason.NOT_HELD_OUT
-        if row.reason is None and index.overlap(row.prompt, row.response):
-            row.reason = Reason.CONTAMINATED
+    pool = _judge(logs, examples, consent, policy, refused or {}, clusters)
+    own = _own_cases(own_cases, policy)
+    kept_own = np.flatnonzero(own.live)
+    index = EvalIndex(_prints_of(own, kept_own), policy.near_duplicate_threshold)
+    pool.drop(pool.side != SIDES.index(Side.HELD_OUT), Reason.NOT_HELD_OUT)
+    for batch, span in pool.spans():
+        found = index.overlaps(batch.prints, pool.live[span])
+        pool.reason[span][found.found] = Reason.CONTAMINATED
 
-    kept = kept_own + [row for row in candidates if row.reason is None]
-    rows = [_eval_row(row) for row in kept]
-    origins = dict(Counter(row["origin"] for row in rows))
-    return EvalSet(rows, _counts(own + candidates, kept, by_split=origins))
+    kept = np.flatnonzero(pool.live)
+    table = pa.concat_tables(
+        [_eval_table(own, kept_own, "own"), _eval_table(pool, kept, "held_out")]
+    )
+    origins = {"own": len(kept_own), "held_out": len(kept)}
+    counts = Counts(
+        rows_in=len(own) + len(pool),
+        rows_out=len(table),
+        by_kind=dict(Counter(pool.texts("kind")[kept].tolist())),
+        by_split={name: count for name, count in origins.items() if count},
+        **_drops([own, pool]),
+    )
+    return EvalSet(table, counts)
 
 
 def compose_training(
-    logs: Sequence[Row],
-    examples: Sequence[Row],
-    documents: Sequence[Row],
+    logs: Rows,
+    examples: Rows,
+    documents: Rows,
     consent: Mapping[str, str],
     eval_rows: Iterable[Row],
     policy: Policy,
+    *,
+    refused: Mapping[str, str] | None = None,
+    clusters: Clusters | None = None,
+    benchmarks: Mapping[str, Fingerprints] | None = None,
 ) -> Corpus:
-    """Return the training and validation rows, none of which overlaps `eval_rows`."""
-    conversations = _judge(logs, examples, consent, policy)
-    for row in conversations:
-        if row.reason is None and row.side is Side.HELD_OUT:
-            row.reason = Reason.HELD_OUT
+    """Return the training and validation rows.
+
+    None overlaps `eval_rows` or a row of a benchmark; no training row overlaps a validation row.
+    `refused` and `clusters` are as for compose_eval; a passage may be refused too.
+    """
+    refused = refused or {}
+    talks = _judge(logs, examples, consent, policy, refused, clusters)
+    talks.drop(talks.side == SIDES.index(Side.HELD_OUT), Reason.HELD_OUT)
     # Validation asks how well conversations go, so it holds documents only for want of any.
-    validation_share = (
-        0 if any(r.reason is None for r in conversations) else policy.validation_share
-    )
-    texts = _judge_passages(documents, policy, validation_share)
+    share = 0 if talks.live.any() else policy.validation_share
+    texts = _passages(documents, policy, refused, share)
+    pools = [talks, texts]
 
-    _drop_overlaps(conversations + texts, eval_rows, policy)
-    _cap_documents(conversations, texts, policy)
+    contaminated = _drop_overlaps(pools, list(eval_rows), benchmarks or {}, policy)
+    older = _drop_unreplayed(pools, policy)
+    _drop_over_weight(pools, policy)
 
-    kept = [row for row in conversations + texts if row.reason is None]
-    rows = [_corpus_row(row) for row in kept]
-    counts = _counts(
-        conversations + texts,
-        kept,
-        by_split=dict(Counter(row["split"] for row in rows)),
-        documents_in=len(documents),
-        documents_used=len({row.source_id for row in kept if row.kind == "document"}),
-    )
-    return Corpus(rows, counts)
+    table = pa.concat_tables([_corpus_table(p, o) for p, o in zip(pools, older, strict=True)])
+    documents_in = len(set(texts.table["source_id"].to_pylist()))
+    return Corpus(table, _training_counts(pools, table, documents_in, contaminated))
 
 
 def _judge(
-    logs: Sequence[Row], examples: Sequence[Row], consent: Mapping[str, str], policy: Policy
-) -> list[_Candidate]:
-    """All interactions and examples, with side, group and the reason that drops them."""
-    events = {log["event_id"]: log for log in logs}
-    corrected = {
-        example["event_id"]
-        for example in examples
-        if example["kind"] == "correction" and example["event_id"]
-    }
-    candidates = [_log_candidate(log) for log in logs]
-    candidates += [_example_candidate(example, events) for example in examples]
-    for row in candidates:
-        row.reason = (
-            _permission(row, consent) or _feedback(row, corrected, policy) or _length(row, policy)
-        )
-    _drop_duplicates(candidates, policy)
-    live = [row for row in candidates if row.reason is None]
-    for row in live:
-        row.group = row.owner.group
-        row.side = side(row.group, policy.held_out_share, policy.validation_share, policy.salt)
-    across = across_sides([row.owner for row in live], [row.side for row in live])
-    for row, leave_out in zip(live, across, strict=True):
-        if leave_out:
-            row.reason = Reason.SPLIT_CONVERSATION
-    return candidates
+    logs: Rows,
+    examples: Rows,
+    consent: Mapping[str, str],
+    policy: Policy,
+    refused: Mapping[str, str],
+    clusters: Clusters | None,
+) -> Pool:
+    """All interactions and examples, with group, side and the reason that drops them."""
+    log_batches = _batches(logs, log_batch)
+    pool = Pool(log_batches + [timed(b, log_batches) for b in _batches(examples, example_batch)])
+    _check_permission(pool, consent)
+    pool.refuse(refused)
+    _check_feedback(pool, policy)
+    _check_length(pool, policy)
+    if clusters is None:
+        prints = [batch.prints for batch in pool.batches]
+        clusters = find_clusters(prints, NONE, policy.near_duplicate_threshold)
+    pool.group = groups(pool.texts("user"), pool.texts("conversation"), pool.keys)
+    pool.side = sides(pool.group, policy.held_out_share, policy.validation_share, policy.salt)
+    _keep_one_of_each(pool, clusters)
+    return pool
 
 
-def _log_candidate(log: Row) -> _Candidate:
-    return _Candidate(
-        key=f"log:{log['event_id']}",
-        kind="log",
-        prompt=log["prompt"],
-        response=log["correction"] or log["response"],
-        rank=(_TRUST["log"], log["ts"]),
-        source=log,
-        source_id=log["event_id"],
-        owner=Owner(log["event_id"], log["user"], log["conversation"]),
+def _batches(rows: Rows, make: Callable[[pa.Table], Batch]) -> list[Batch]:
+    batches = [row for row in rows if isinstance(row, Batch)]
+    plain = [dict(row) for row in rows if not isinstance(row, Batch)]
+    return [*batches, make(pa.Table.from_pylist(plain))] if plain else batches
+
+
+def _check_permission(pool: Pool, consent: Mapping[str, str]) -> None:
+    states = {user: Consent(state) for user, state in consent.items()}
+    users = pd.Series(pool.texts("user")).map(states)
+    # Annotations and corrections of no event belong to nobody; a correction whose event is gone has
+    # no known user.
+    asked = (pool.texts("kind") == "log") | (pool.texts("event_id") != "")
+    pool.drop(asked & (users == Consent.ERASED).to_numpy(), Reason.ERASURE_REQUESTED)
+    pool.drop(asked & (users != Consent.GRANTED).to_numpy(), Reason.NO_CONSENT)
+
+
+def _check_feedback(pool: Pool, policy: Policy) -> None:
+    kinds, events = pool.texts("kind"), pool.texts("event_id")
+    is_log = kinds == "log"
+    fixed = set(events[kinds == "correction"].tolist()) - {""}
+    pool.drop(
+        is_log & np.array([event in fixed for event in events], bool),
+        Reason.SUPERSEDED_BY_CORRECTION,
     )
+    # Otherwise the complaint is about the response that the user replaced.
+    judged = is_log & ~pool.numbers(pc.fill_null(pool.table["corrected"], False))
+    rating = pool.numbers(pc.fill_null(pool.table["rating"], policy.rating_floor))
+    regenerated = pool.numbers(pc.fill_null(pool.table["regenerated"], False))
+    pool.drop(judged & (pool.texts("thumb") == "down"), Reason.THUMBS_DOWN)
+    pool.drop(judged & (rating < policy.rating_floor), Reason.LOW_RATING)
+    pool.drop(judged & regenerated, Reason.REGENERATED)
 
 
-def _example_candidate(example: Row, events: Mapping[str, Row]) -> _Candidate:
-    key = f"{example['kind']}:{example['example_id']}"
-    event = events.get(example["event_id"] or "")
-    return _Candidate(
-        key=key,
-        kind=example["kind"],
-        prompt=example["prompt"],
-        response=example["response"],
-        rank=(_TRUST[example["kind"]], event["ts"] if event else ""),
-        source=example,
-        source_id=example["example_id"],
-        owner=Owner(key, event["user"], event["conversation"]) if event else Owner(key),
-    )
+def _check_length(pool: Pool, policy: Policy) -> None:
+    for name in ("prompt", "response"):
+        stripped = pc.utf8_length(pc.utf8_trim_whitespace(pool.table[name]))
+        pool.drop(pool.numbers(stripped) < policy.min_chars, Reason.EMPTY_TEXT)
+    pool.drop(pool.chars > policy.max_chars, Reason.TOO_LONG)
 
 
-def _own_candidates(own_cases: Sequence[Row], policy: Policy) -> list[_Candidate]:
-    cases = [
-        _Candidate(
-            key=f"own:{case['eval_id']}",
-            kind="own",
-            prompt=case["prompt"],
-            response=case["response"],
-            rank=(0, ""),
-            source=case,
-            source_id=case["eval_id"],
-            owner=Owner(case["eval_id"]),
-        )
-        for case in own_cases
-    ]
-    entries = [Entry(case.key, case.prompt, case.response) for case in cases]
-    for case, membership in zip(cases, find_duplicates(entries, threshold=1), strict=True):
-        case.reason = _length(case, policy)
-        if case.reason is None and membership.role is Role.EXACT:
-            case.reason = Reason.EXACT_DUPLICATE
-    return cases
+def _keep_one_of_each(pool: Pool, clusters: Clusters) -> None:
+    """Keep one live row of each cluster: the most trusted, then the oldest of those that may stay.
 
-
-def _judge_passages(
-    documents: Sequence[Row], policy: Policy, validation_share: float
-) -> list[_Candidate]:
-    rows = []
-    for document in documents:
-        group = f"document:{document['doc_id']}"
-        parts = passages(document["text"], policy.passage_chars)
-        for number, text in enumerate(parts, start=1):
-            row = _Candidate(
-                key=f"{group}:{number:04d}",
-                kind="document",
-                prompt=_passage_prompt(document["title"], number, len(parts)),
-                response=text,
-                rank=(0, ""),
-                source=document,
-                source_id=document["doc_id"],
-                owner=Owner(document["doc_id"]),
-                group=group,
-                # Documents are not held out: they would only be lost for training.
-                side=side(group, 0, validation_share, policy.salt),
-            )
-            if document["access"] not in policy.document_access:
-                row.reason = Reason.RESTRICTED_DOCUMENT
-            rows.append(row)
-    for row in rows:
-        row.reason = row.reason or _length(row, policy)
-    _drop_duplicates(rows, policy, with_prompt=False)  # the prompts differ by their numbering
-    return rows
-
-
-def _passage_prompt(title: str, number: int, total: int) -> str:
-    return f'What does "{title}" say?' + (f" (part {number} of {total})" if total > 1 else "")
-
-
-def _permission(row: _Candidate, consent: Mapping[str, str]) -> Reason | None:
-    if row.kind != "log" and not row.source["event_id"]:
-        return None
-    # A correction whose event is gone has no known user either.
-    state = consent.get(row.owner.user or "", Consent.REFUSED)
-    if Consent(state) is Consent.ERASED:
-        return Reason.ERASURE_REQUESTED
-    return None if Consent(state) is Consent.GRANTED else Reason.NO_CONSENT
-
-
-def _feedback(row: _Candidate, corrected: set[str], policy: Policy) -> Reason | None:
-    if row.kind != "log":
-        return None
-    log = row.source
-    if log["event_id"] in corrected:
-        return Reason.SUPERSEDED_BY_CORRECTION
-    if log["correction"]:
-        return None  # the complaint is about the response that the user replaced
-    if log["thumb"] == "down":
-        return Reason.THUMBS_DOWN
-    if log["rating"] is not None and log["rating"] < policy.rating_floor:
-        return Reason.LOW_RATING
-    return Reason.REGENERATED if log["regenerated"] else None
-
-
-def _length(row: _Candidate, policy: Policy) -> Reason | None:
-    if min(len(row.prompt.strip()), len(row.response.strip())) < policy.min_chars:
-        return Reason.EMPTY_TEXT
-    return Reason.TOO_LONG if row.chars > policy.max_chars else None
-
-
-def _drop_duplicates(rows: Sequence[_Candidate], policy: Policy, with_prompt: bool = True) -> None:
-    live = [row for row in rows if row.reason is None]
-    entries = [
-        Entry(row.key, row.prompt if with_prompt else "", row.response, row.rank) for row in live
-    ]
-    found = find_duplicates(entries, policy.near_duplicate_threshold)
-    for row, membership in zip(live, found, strict=True):
-        if membership.role is not Role.REPRESENTATIVE:
-            row.reason = Reason(membership.role)
-
-
-def _cap_documents(
-    conversations: Sequence[_Candidate], texts: Sequence[_Candidate], policy: Policy
-) -> None:
-    """Drop passages, picked by hash, until documents hold no more than their share.
-
-    A domain without conversations keeps all passages: there is nothing that they could crowd out.
+    A row may stay on the side of its cluster's founder and of its conversation's first row; both
+    are looked up among all rows, so that a withdrawn consent moves nobody else.
     """
-    base = sum(row.chars for row in conversations if row.reason is None)
-    share = policy.document_share
-    if not base or share == 1:
-        return
-    room = base * share / (1 - share)
-    live = [row for row in texts if row.reason is None]
-    for row in sorted(live, key=lambda row: (position(row.key, policy.salt), row.key)):
-        room -= row.chars
-        if room < 0:
-            row.reason = Reason.OVER_DOCUMENT_SHARE
+    places = pool.place_of(clusters.keys)
+    founder = np.empty(len(pool), np.int64)
+    founder[places] = places[clusters.founders]
+    by_time = np.lexsort((pool.keys, pool.times))
+    of_cluster = pool.side[founder]
+    of_conversation = side_of_earliest(pool.texts("conversation"), by_time, pool.side)
+    fits = (pool.side == of_cluster) & (pool.side == of_conversation)
+
+    trust = pd.Series(pool.texts("kind")).map(_TRUST).to_numpy()
+    rank = np.lexsort((pool.keys, pool.times, trust))
+    rank = rank[pool.live[rank]]
+    copies = pd.Series(pool.digests[rank]).duplicated().to_numpy()
+    # Rows that fit come first, so the first row of a cluster is the one that stays, if one may.
+    order = rank[np.argsort(~fits[rank], kind="stable")]
+    first = ~pd.Series(founder[order]).duplicated().to_numpy()
+    stays = np.zeros(len(pool), bool)
+    stays[order[first]] = True
+    exact = np.zeros(len(pool), bool)
+    exact[rank[copies]] = True
+
+    pool.drop(~stays & exact, Reason.EXACT_DUPLICATE)
+    pool.drop(~stays, Reason.NEAR_DUPLICATE)
+    pool.drop(pool.side != of_cluster, Reason.SPLIT_CLUSTER)
+    pool.drop(pool.side != of_conversation, Reason.SPLIT_CONVERSATION)
 
 
-def _drop_overlaps(rows: Sequence[_Candidate], eval_rows: Iterable[Row], policy: Policy) -> None:
-    """Drop what overlaps the evaluation rows, then the training rows that overlap validation."""
-    texts = [EvalText(row["row_id"], row["prompt"], row["response"]) for row in eval_rows]
-    evaluation = EvalIndex(texts, policy.near_duplicate_threshold)
-    validation = [row for row in rows if row.reason is None and row.side is Side.VALIDATION]
-    for row in validation:
-        if evaluation.overlap(row.prompt, row.response):
-            row.reason = Reason.CONTAMINATED
-    # One index of both, because reading a row into words and shingles is the larger cost.
-    clean = [row for row in validation if row.reason is None]
-    both = EvalIndex(
-        texts + [EvalText(f"{_VALIDATION}{row.key}", row.prompt, row.response) for row in clean],
-        policy.near_duplicate_threshold,
+def _own_cases(cases: Sequence[Row], policy: Policy) -> Pool:
+    rows = [
+        {
+            "kind": "own",
+            "example_id": case["eval_id"],
+            **{name: case[name] for name in ("domain", "prompt", "response")},
+            "task": case.get("task"),
+        }
+        for case in cases
+    ]
+    pool = Pool(_batches(rows, example_batch))
+    _check_length(pool, policy)
+    order = np.argsort(pool.keys, kind="stable")
+    copies = order[pd.Series(pool.digests[order]).duplicated().to_numpy()]
+    which = np.zeros(len(pool), bool)
+    which[copies] = True
+    pool.drop(which, Reason.EXACT_DUPLICATE)
+    return pool
+
+
+def _passages(
+    documents: Rows, policy: Policy, refused: Mapping[str, str], validation_share: float
+) -> Pool:
+    pool = Pool(_batches(documents, lambda rows: passage_batch(rows, policy.passage_chars)))
+    pool.drop(~np.isin(pool.texts("access"), policy.document_access), Reason.RESTRICTED_DOCUMENT)
+    pool.refuse(refused)
+    _check_length(pool, policy)
+    pool.group = np.char.add("document:", pool.texts("source_id").astype(str))
+    # Documents are not held out: they would only be lost for training.
+    pool.side = sides(pool.group, 0, validation_share, policy.salt)
+    prints = [batch.prints for batch in pool.batches]
+    _keep_one_of_each(pool, find_clusters(prints, NONE, policy.near_duplicate_threshold))
+    return pool
+
+
+def _drop_overlaps(
+    pools: Sequence[Pool],
+    eval_rows: Sequence[Row],
+    benchmarks: Mapping[str, Fingerprints],
+    policy: Policy,
+) -> dict[str, int]:
+    """Drop what overlaps evaluation rows or benchmarks, then what gives a validation row away."""
+    evaluation = fingerprint_pairs(
+        [row["row_id"] for row in eval_rows],
+        [""] * len(eval_rows),
+        [row["prompt"] for row in eval_rows],
+        [row["response"] for row in eval_rows],
     )
-    for row in rows:
-        if row.reason is None and row.side is Side.TRAIN:
-            overlap = both.overlap(row.prompt, row.response)
-            if overlap:
-                of_validation = overlap.eval_id.startswith(_VALIDATION)
-                row.reason = Reason.OVERLAPS_VALIDATION if of_validation else Reason.CONTAMINATED
+    threshold = policy.near_duplicate_threshold
+    _drop_found(pools, EvalIndex(evaluation, threshold), None, Reason.CONTAMINATED)
+    contaminated = {
+        name: _drop_found(pools, EvalIndex(prints, threshold), None, Reason.CONTAMINATED_BENCHMARK)
+        for name, prints in sorted(benchmarks.items())
+    }
+    for pool in pools:
+        validation = np.flatnonzero(pool.live & (pool.side == SIDES.index(Side.VALIDATION)))
+        index = EvalIndex(_prints_of(pool, validation), threshold)
+        _drop_found(pools, index, Side.TRAIN, Reason.OVERLAPS_VALIDATION)
+    return {name: count for name, count in contaminated.items() if count}
 
 
-def _index(cases: Iterable[_Candidate], policy: Policy) -> EvalIndex:
-    texts = (EvalText(case.key, case.prompt, case.response) for case in cases)
-    return EvalIndex(texts, policy.near_duplicate_threshold)
+def _drop_found(pools: Sequence[Pool], index: EvalIndex, only: Side | None, reason: Reason) -> int:
+    dropped = 0
+    for pool in pools:
+        asked = pool.live if only is None else pool.live & (pool.side == SIDES.index(only))
+        for batch, span in pool.spans():
+            found = index.overlaps(batch.prints, asked[span]).found
+            pool.reason[span][found] = reason
+            dropped += int(found.sum())
+    return dropped
 
 
-def _messages(prompt: str, response: str) -> str:
-    turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
-    return json.dumps(turns, ensure_ascii=False)
-
-
-def _corpus_row(row: _Candidate) -> CorpusRow:
-    return CorpusRow(
-        row_id=row.key,
-        kind=row.kind,
-        domain=row.source["domain"],
-        week=row.source.get("week") or "",
-        group=row.group,
-        split=str(row.side),
-        messages=_messages(row.prompt, row.response),
-        prompt=row.prompt,
-        response=row.response,
-        source_file=row.source["source_file"],
-        source_line=row.source["source_line"],
-        source_id=row.source_id,
-        license=row.source.get("license") or "",
+def _prints_of(pool: Pool, rows: np.ndarray) -> Fingerprints:
+    """Fingerprints of a few rows, made again: cheaper than to pick them out of all."""
+    texts = pool.table.select(["prompt", "response"]).take(pa.array(rows))
+    return fingerprint_pairs(
+        pool.keys[rows].tolist(),
+        [""] * len(rows),
+        texts["prompt"].to_pylist(),
+        texts["response"].to_pylist(),
     )
 
 
-def _eval_row(row: _Candidate) -> EvalRow:
-    return EvalRow(
-        row_id=row.key,
-        origin="own" if row.kind == "own" else "held_out",
-        task=row.source.get("task") or row.kind,
-        prompt=row.prompt,
-        response=row.response,
-        messages=_messages(row.prompt, row.response),
-        source_id=row.source_id,
+def _drop_unreplayed(pools: Sequence[Pool], policy: Policy) -> list[np.ndarray]:
+    """Which rows are of an older week; those not trained on again are dropped."""
+    older = []
+    for pool in pools:
+        if policy.replay is None:
+            older.append(np.zeros(len(pool), bool))
+            continue
+        old = older_rows(pool.texts("week"), policy.replay)
+        share = policy.replay.share_of_older
+        out = left_out_of_replay(pool.keys, old & pool.live, share, policy.salt)
+        pool.drop(out, Reason.NOT_REPLAYED)
+        older.append(old)
+    return older
+
+
+def _drop_over_weight(pools: Sequence[Pool], policy: Policy) -> None:
+    """Hold every kind to its weight, and documents to their share of the characters."""
+    live = [np.flatnonzero(pool.live) for pool in pools]
+    weights = dict(policy.mixture)
+    reasons = dict.fromkeys(weights, Reason.OVER_MIXTURE)
+    if "document" not in weights and policy.document_share < 1:
+        share = policy.document_share
+        weights["document"] = share / (1 - share)
+        reasons["document"] = Reason.OVER_DOCUMENT_SHARE
+    over = over_weight(
+        np.concatenate([p.texts("kind")[r] for p, r in zip(pools, live, strict=True)]),
+        np.concatenate([p.chars[r] for p, r in zip(pools, live, strict=True)]),
+        np.concatenate([p.keys[r] for p, r in zip(pools, live, strict=True)]),
+        weights,
+        policy.salt,
+    )
+    begin = 0
+    for pool, rows in zip(pools, live, strict=True):
+        out = rows[over[begin : begin + len(rows)]]
+        begin += len(rows)
+        pool.reason[out] = [reasons[kind] for kind in pool.texts("kind")[out].tolist()]
+
+
+def _messages(prompts: Sequence[str], responses: Sequence[str]) -> pa.Array:
+    dump = json.JSONEncoder(ensure_ascii=False).encode
+    return pa.array(
+        [
+            f'[{{"role": "user", "content": {dump(prompt)}}}, '
+            f'{{"role": "assistant", "content": {dump(response)}}}]'
+            for prompt, response in zip(prompts, responses, strict=True)
+        ],
+        pa.string(),
     )
 
 
-def _counts(
-    rows: Sequence[_Candidate],
-    kept: Sequence[_Candidate],
-    by_split: dict[str, int],
-    documents_in: int = 0,
-    documents_used: int = 0,
+def _corpus_table(pool: Pool, older: np.ndarray) -> pa.Table:
+    kept = np.flatnonzero(pool.live)
+    rows = pool.table.take(pa.array(kept))
+    columns = {
+        "row_id": rows["key"],
+        "group": pa.array(pool.group[kept].tolist(), pa.string()),
+        "split": pa.array([str(SIDES[place]) for place in pool.side[kept].tolist()], pa.string()),
+        "messages": _messages(rows["prompt"].to_pylist(), rows["response"].to_pylist()),
+        "week": pc.fill_null(rows["week"], ""),
+        "license": pc.fill_null(rows["license"], ""),
+        "replayed": pa.array(older[kept]),
+    }
+    return pa.table(
+        {name: columns.get(name, _or(rows, name)) for name in CorpusRow.__annotations__}
+    )
+
+
+def _eval_table(pool: Pool, kept: np.ndarray, origin: str) -> pa.Table:
+    rows = pool.table.take(pa.array(kept))
+    columns = {
+        "row_id": rows["key"],
+        "origin": pa.array([origin] * len(kept), pa.string()),
+        "task": pc.coalesce(rows["task"], rows["kind"]),
+        "messages": _messages(rows["prompt"].to_pylist(), rows["response"].to_pylist()),
+    }
+    return pa.table({name: columns.get(name, _or(rows, name)) for name in EvalRow.__annotations__})
+
+
+def _or(rows: pa.Table, name: str) -> pa.ChunkedArray | None:
+    return rows[name] if name in rows.column_names else None
+
+
+def _training_counts(
+    pools: Sequence[Pool], table: pa.Table, documents_in: int, contaminated: dict[str, int]
 ) -> Counts:
-    reasons = Counter(row.reason for row in rows if row.reason)
-    by_kind: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in rows:
-        if row.reason:
-            by_kind[row.kind][str(row.reason)] += 1
+    count = {name: Counter(table[name].to_pylist()) for name in ("kind", "split", "week", "group")}
+    chars = np.concatenate([pool.chars[pool.live] for pool in pools])
+    replayed = table["replayed"].combine_chunks().to_numpy(zero_copy_only=False)
+    used = pc.filter(table["source_id"], pc.equal(table["kind"], "document"))
     return Counts(
-        rows_in=len(rows),
-        rows_out=len(kept),
-        dropped={str(reason): reasons[reason] for reason in Reason if reasons[reason]},
-        by_kind=dict(Counter(row.kind for row in kept)),
-        dropped_by_kind={kind: dict(found) for kind, found in by_kind.items()},
-        by_split=by_split,
+        rows_in=sum(map(len, pools)),
+        rows_out=len(table),
+        by_kind=dict(count["kind"]),
+        by_split=dict(count["split"]),
         documents_in=documents_in,
-        documents_used=documents_used,
-        largest_group=max(Counter(row.group for row in kept if row.group).values(), default=0),
+        documents_used=len(used.unique()),
+        largest_group=max((n for name, n in count["group"].items() if name), default=0),
+        by_week={week: n for week, n in sorted(count["week"].items()) if week},
+        replayed=int(replayed.sum()),
+        replayed_char_share=round(float(chars[replayed].sum() / max(chars.sum(), 1)), 4),
+        contaminated=contaminated,
+        **_drops(pools),
     )
+
+
+def _drops(pools: Sequence[Pool]) -> dict[str, Any]:
+    found = Counter()
+    for pool in pools:
+        out = ~pool.live
+        found.update(zip(pool.texts("kind")[out].tolist(), map(str, pool.reason[out]), strict=True))
+    total: Counter[str] = Counter()
+    by_kind: dict[str, dict[str, int]] = {}
+    for (kind, reason), number in found.items():
+        total[reason] += number
+        by_kind.setdefault(kind, {})[reason] = number
+    places = {str(reason): place for place, reason in enumerate(Reason)}
+    names = sorted(total, key=lambda reason: (places.get(reason, -1), reason))
+    return {"dropped": {name: total[name] for name in names}, "dropped_by_kind": by_kind}

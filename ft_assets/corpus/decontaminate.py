@@ -17,7 +17,7 @@ import numpy as np
 
 from ft_assets.corpus.dedup import NEAR_DUPLICATE_THRESHOLD
 from ft_assets.corpus.fingerprints import VIEWS, Details, Fingerprints, joined_sets
-from ft_assets.corpus.shingles import Sets, shared_counts
+from ft_assets.corpus.shingles import Sets, fold, shared_counts, words
 
 CONTAINED_SHARE = 0.8  # of the evaluation text's n-grams
 PAIRS_AT_ONCE = 20_000
@@ -154,6 +154,11 @@ class EvalIndex:
         one, other = pairs // len(self.keys), pairs % len(self.keys)
         order = np.lexsort((self.keys[other], one))
         return one[order], other[order]
+
+
+def prompt_key(prompt: str) -> str:
+    """Equal for prompts that differ in case, spacing and punctuation alone."""
+    return " ".join(words(prompt)) or fold(prompt)
 
 
 def _matches(ordered: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+import pyarrow as pa
 
 from ft_assets.corpus.fingerprints import (
     VIEWS,
@@ -79,6 +80,46 @@ class Clusters:
         """Rows per cluster, largest first."""
         return np.sort(np.unique(self.founders, return_counts=True)[1])[::-1]
 
+    def to_table(self) -> pa.Table:
+        """One row per row, with the name of its cluster and its role; `from_table` reads it."""
+        digests = pa.py_buffer(self.digests.tobytes())
+        return pa.table(
+            {
+                "row_id": self.keys.tolist(),
+                "cluster": self.names().tolist(),
+                "role": [str(ROLES[role]) for role in self.roles.tolist()],
+                "time": self.times.tolist(),
+                "digest": pa.Array.from_buffers(pa.binary(16), len(self), [None, digests]),
+                "head": self.heads,
+                "founder": self.founders,
+            },
+            schema=_SCHEMA,
+        )
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> "Clusters":
+        places = {str(role): place for place, role in enumerate(ROLES)}
+        return cls(
+            np.array(table["row_id"].to_pylist(), dtype=str),
+            np.array(table["time"].to_pylist(), dtype=str),
+            np.array(table["digest"].to_pylist(), dtype="S16"),
+            table["head"].to_numpy(),
+            table["founder"].to_numpy(),
+            np.array([places[role] for role in table["role"].to_pylist()], dtype=np.int8),
+        )
+
+
+_SCHEMA = pa.schema(
+    {
+        "row_id": pa.string(),
+        "cluster": pa.string(),
+        "role": pa.string(),
+        "time": pa.string(),
+        "digest": pa.binary(16),
+        "head": pa.int64(),
+        "founder": pa.int64(),
+    }
+)
 
 NONE = Clusters(
     np.zeros(0, "U1"),
@@ -296,7 +337,7 @@ def _candidates(index: _Index, new: np.ndarray, old: np.ndarray) -> tuple[np.nda
         other = places[np.repeat(start[at:stop], count) + within]
         pairs.append(np.unique((one * len(new) + other)[one != other]))
         at = int(stop)
-    found = np.unique(np.concatenate(pairs))
+    found: np.ndarray = np.unique(np.concatenate(pairs))
     return found // len(new), found % len(new)
 
 

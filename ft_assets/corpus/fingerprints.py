@@ -14,6 +14,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from rensa import RMinHash  # ty: ignore[missing-module-member]  (compiled, no stubs)
@@ -309,5 +310,6 @@ def _sets(arrays: Mapping[str, np.ndarray]) -> dict[str, Sets]:
 def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Equal arrays give equal bytes: numpy writes no time into the archive."""
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    named: dict[str, Any] = dict(arrays)
+    np.savez(buffer, **named)
     return buffer.getvalue()

@@ -7,11 +7,12 @@ how often or in what order shingles come is not seen. A shingle is 32 bits of a 
 in ten million pairs of shingles is taken for equal by chance.
 """
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 
 import numpy as np
 
@@ -25,6 +26,8 @@ WORDS_FROM_WORDS = 64
 
 # Chinese, Japanese and Korean have no spaces: each character is a word there.
 _CJK = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7AF))
+_CJK_CLASS = "".join(f"{chr(low)}-{chr(high)}" for low, high in _CJK)
+_WORDS = re.compile(rf"[{_CJK_CLASS}]|[^\W{_CJK_CLASS}]+")
 _NOT_WORD, _WORD, _CJK_WORD, _UNSEEN = 0, 1, 2, 255
 
 # Words that make a message polite and not another message, where they open or close it.
@@ -51,6 +54,11 @@ def folded(text: str) -> str:
     return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
 
 
+def pair_digest(prompt: str, response: str) -> str:
+    """Equal for pairs that fold to the same."""
+    return sha256(f"{fold(prompt)}\0{fold(response)}".encode(errors="surrogatepass")).hexdigest()
+
+
 def digests(prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
     """Return 16 bytes per pair of folded texts, dtype S16; spacing makes no difference."""
     found = [
@@ -63,6 +71,11 @@ def digests(prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
         for prompt, response in zip(prompts, responses, strict=True)
     ]
     return np.array(found, dtype="S16")
+
+
+def words(text: str) -> list[str]:
+    """The words of one text; `tokenize` finds the same in many at once."""
+    return _WORDS.findall(fold(text))
 
 
 @dataclass(frozen=True)

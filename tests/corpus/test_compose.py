@@ -3,11 +3,17 @@ import random
 from collections import Counter
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ft_assets.corpus.compose import Corpus, Policy, Reason, compose_eval, compose_training
-from ft_assets.corpus.decontaminate import EvalIndex, EvalText
-from ft_assets.corpus.dedup import Entry, Role, find_duplicates
+from ft_assets.corpus.decontaminate import EvalIndex
+from ft_assets.corpus.dedup import NONE, Entry, Role, find_clusters, find_duplicates
+from ft_assets.corpus.fingerprints import fingerprint_pairs
+from ft_assets.corpus.mixture import Replay
+from ft_assets.corpus.pool import log_batch
 from ft_assets.corpus.split import Side, side
 
 Row = dict[str, Any]
@@ -191,6 +197,7 @@ def test_the_row_format():
         "source_line": 7,
         "source_id": "e1",
         "license": "",
+        "replayed": False,
     }
     assert json.loads(row["messages"]) == [
         {"role": "user", "content": log()["prompt"]},
@@ -365,8 +372,8 @@ def composed() -> tuple[Any, Corpus]:
 
 def test_all_three_sides_are_there(composed: tuple[Any, Corpus]):
     evaluation, corpus = composed
-    assert evaluation.counts.by_split["held_out"] > 20
-    assert min(corpus.counts.by_split.values()) > 20
+    assert evaluation.counts.by_split["held_out"] > 10
+    assert min(corpus.counts.by_split.values()) > 10
 
 
 def test_evaluation_counts_add_up(composed: tuple[Any, Corpus]):
@@ -375,22 +382,183 @@ def test_evaluation_counts_add_up(composed: tuple[Any, Corpus]):
     assert counts.rows_in == counts.rows_out + sum(counts.dropped.values())
 
 
+def overlapping(rows: Any, index_rows: Any) -> list[str]:
+    index, asked = (
+        fingerprint_pairs(
+            [r["row_id"] for r in part],
+            [""] * len(part),
+            [r["prompt"] for r in part],
+            [r["response"] for r in part],
+        )
+        for part in (index_rows, rows)
+    )
+    return asked.keys[EvalIndex(index).overlaps(asked).found].tolist()
+
+
 def test_training_and_evaluation_share_nothing(composed: tuple[Any, Corpus]):
     evaluation, corpus = composed
-    index = EvalIndex(EvalText(r["row_id"], r["prompt"], r["response"]) for r in evaluation.rows)
-    assert not [r["row_id"] for r in corpus.rows if index.overlap(r["prompt"], r["response"])]
+    assert not overlapping(corpus.rows, evaluation.rows)
     held_out = {r["source_id"] for r in evaluation.rows if r["origin"] == "held_out"}
     assert held_out
     assert not held_out & {r["source_id"] for r in corpus.rows}
 
 
+def users_on(wanted: Side, count: int = 1) -> list[str]:
+    found = [f"u{i}" for i in range(999) if side(f"user:u{i}", 0.15, 0.15, POLICY.salt) is wanted]
+    return found[:count]
+
+
+def test_a_training_row_that_gives_a_validation_row_away_is_dropped():
+    (trained,), (validated,) = users_on(Side.TRAIN), users_on(Side.VALIDATION)
+    logs = [log("e1", user=validated), log("e2", user=trained, prompt=log("e1")["prompt"])]
+    logs.append(log("e3", user=trained))
+    corpus = train(logs, consent={trained: "granted", validated: "granted"}, policy=POLICY)
+    assert {r["row_id"]: r["split"] for r in corpus.rows} == {
+        "log:e1": "validation",
+        "log:e3": "train",
+    }
+    assert corpus.counts.dropped == {Reason.OVERLAPS_VALIDATION: 1}
+
+
+def replayed(weeks: list[list[Row]], cases: list[Row], consent: dict[str, str]) -> Any:
+    """Row -> side after each week, kept by one week's clusters for the next."""
+    known, batches, history = NONE, [], []
+    for week in weeks:
+        batches.append(log_batch(pa.Table.from_pylist(week)))
+        known = find_clusters([batch.prints for batch in batches], known)
+        held = compose_eval(cases, [], batches, consent, POLICY, clusters=known)
+        corpus = compose_training(batches, [], [], consent, held.rows, POLICY, clusters=known)
+        found = {r["row_id"]: r["split"] for r in corpus.rows}
+        found |= {r["row_id"]: "held_out" for r in held.rows if r["origin"] == "held_out"}
+        history.append((found, corpus, held))
+    return history
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 999))
+def test_no_row_changes_sides_when_weeks_come_one_after_the_other(seed: int):
+    pick = random.Random(seed)
+    consent = {f"u{i}": "granted" for i in range(40)}
+    weeks: list[list[Row]] = []
+    old: list[Row] = []
+    for number in range(5):
+        week = []
+        for i in range(40):
+            row = log(
+                f"e{number}-{i}",
+                user=f"u{pick.randrange(40)}",
+                conversation=f"c{pick.randrange(60)}",
+                ts=f"2026-09-0{number + 1}T00:{i:02d}:00+00:00",
+            )
+            if old and pick.random() < 0.4:  # a copy, perhaps of a copy of another side
+                copied = pick.choice(old)
+                row["prompt"] = pick.choice(["Hello, ", ""]) + copied["prompt"]
+                row["response"] = copied["response"] + pick.choice(["", " ok"])
+            week.append(row)
+            old.append(row)
+        weeks.append(week)
+    history = replayed(weeks, [], consent)
+    sides: dict[str, set[str]] = {}
+    for found, corpus, held in history:
+        assert not overlapping(corpus.rows, held.rows)
+        for row, its in found.items():
+            sides.setdefault(row, set()).add(its)
+    assert all(len(its) == 1 for its in sides.values())
+    # And the clusters kept from week to week give what a rebuild gives.
+    flat = [row for week in weeks for row in week]
+    rebuilt = train(flat, consent=consent, eval_rows=history[-1][2].rows, policy=POLICY)
+    assert {r["row_id"] for r in rebuilt.rows} == {r["row_id"] for r in history[-1][1].rows}
+
+
+def test_a_row_that_links_two_sides_is_dropped_and_moves_nobody():
+    (trained,), (held,) = users_on(Side.TRAIN), users_on(Side.HELD_OUT)
+    consent = {trained: "granted", held: "granted"}
+    first = words("link", 100)
+    between = first + " " + words("more", 14)
+    last = between + " " + words("still more", 14)
+    same = log("q")["prompt"]
+    rows = [
+        log("e1", user=trained, prompt=same, response=first, ts="2026-09-01"),
+        log("e2", user=held, prompt=same, response=last, ts="2026-09-02"),
+    ]
+    linking = log("e3", user=held, prompt=same, response=between, ts="2026-09-09")
+    before, after = replayed([rows, [linking]], [], consent)
+    assert before[0]["log:e2"] == "held_out"
+    assert after[0]["log:e2"] == "held_out"
+    assert "log:e3" not in after[0]
+    assert after[2].counts.dropped[Reason.NEAR_DUPLICATE] == 1
+
+
+def test_a_copy_of_a_row_of_another_side_is_not_used_even_when_that_row_is_not():
+    (trained,), (held,) = users_on(Side.TRAIN), users_on(Side.HELD_OUT)
+    disliked = log("e1", user=trained, thumb="down", ts="2026-09-01")
+    texts = {name: disliked[name] for name in ("prompt", "response")}
+    copy = log("e2", user=held, ts="2026-09-02", **texts)
+    consent = {trained: "granted", held: "granted"}
+    found = compose_eval([], [], [disliked, copy], consent, POLICY)
+    assert found.counts.dropped == {Reason.THUMBS_DOWN: 1, Reason.SPLIT_CLUSTER: 1}
+
+
+def test_refused_rows_count_under_the_reason_of_the_screening():
+    refused = {"log:e1": "toxic", "document:d1:0001": "prompt_injection", "log:e3": "toxic"}
+    consent = {"u1": "granted", "u2": "refused"}
+    logs = [log("e1"), log("e2"), log("e3", user="u2")]
+    corpus = compose_training(logs, [], [document()], consent, [], ALL_TRAIN, refused=refused)
+    assert [row["row_id"] for row in corpus.rows] == ["log:e2"]
+    assert corpus.counts.dropped == {"toxic": 1, "prompt_injection": 1, Reason.NO_CONSENT: 1}
+
+
+def test_older_weeks_are_replayed_by_a_stable_share():
+    weeks = [f"2026-09-{7 * n + 7:02d}" for n in range(3)]
+    logs = [log(f"e{n}-{i}", week=week) for n, week in enumerate(weeks) for i in range(100)]
+    policy = Policy(held_out_share=0, validation_share=0, replay=Replay(1, 0.3))
+    now = train(logs, policy=policy)
+    assert now.counts.by_week[weeks[2]] == 100
+    assert 40 <= now.counts.replayed <= 80
+    assert {r["week"] for r in now.rows if r["replayed"]} == set(weeks[:2])
+    assert now.counts.dropped == {Reason.NOT_REPLAYED: 200 - now.counts.replayed}
+    assert 0.1 < now.counts.replayed_char_share < 0.5
+    earlier = train(logs[:200], policy=policy)  # a week before: the same rows of the first week
+    first = {r["row_id"] for r in now.rows if r["week"] == weeks[0]}
+    assert {r["row_id"] for r in earlier.rows if r["replayed"]} == first
+
+
+def test_a_kind_is_held_to_its_weight():
+    logs = [log(f"e{i}") for i in range(40)]
+    examples = [example(f"a{i}") for i in range(40)]
+    mixture = {"annotation": 0.5, "log": 1.0}
+    policy = Policy(held_out_share=0, validation_share=0, mixture=mixture)
+    counts = train(logs, examples, policy=policy).counts
+    assert counts.by_kind["log"] == 40
+    assert 16 <= counts.by_kind["annotation"] <= 22
+    assert counts.dropped == {Reason.OVER_MIXTURE: 40 - counts.by_kind["annotation"]}
+
+
+def test_rows_of_a_benchmark_are_not_trained_on():
+    cases = [case("v1"), case("v2")]
+    benchmark = fingerprint_pairs(
+        ["b1"], [""], [cases[0]["prompt"].upper()], [cases[0]["response"]]
+    )
+    logs = [log("e1", prompt=cases[0]["prompt"]), log("e2")]
+    corpus = compose_training(
+        logs, [], [], {"u1": "granted"}, [], ALL_TRAIN, benchmarks={"bench": benchmark}
+    )
+    assert [row["row_id"] for row in corpus.rows] == ["log:e2"]
+    assert corpus.counts.contaminated == {"bench": 1}
+    assert corpus.counts.dropped == {Reason.CONTAMINATED_BENCHMARK: 1}
+
+
+def test_clusters_of_other_rows_are_refused():
+    batch = log_batch(pa.Table.from_pylist([log("e1"), log("e2")]))
+    known = find_clusters([log_batch(pa.Table.from_pylist([log("e1")])).prints])
+    with pytest.raises(ValueError, match="clusters are of 1 rows, the pool has 2"):
+        compose_training([batch], [], [], {}, [], POLICY, clusters=known)
+
+
 def test_training_and_validation_share_nothing(composed: tuple[Any, Corpus]):
     rows = composed[1].rows
     validation = [r for r in rows if r["split"] == "validation"]
-    index = EvalIndex(EvalText(r["row_id"], r["prompt"], r["response"]) for r in validation)
-    trained = [r for r in rows if r["split"] == "train"]
-    assert not [r["row_id"] for r in trained if index.overlap(r["prompt"], r["response"])]
-    assert composed[1].counts.dropped[Reason.OVERLAPS_VALIDATION] > 0
+    assert not overlapping([r for r in rows if r["split"] == "train"], validation)
 
 
 def test_nobody_is_on_two_sides(composed: tuple[Any, Corpus]):

@@ -2,6 +2,7 @@ import dataclasses
 import random
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -249,3 +250,11 @@ def test_a_changed_old_row_is_matched_again():
 def test_a_key_of_two_rows_is_refused():
     with pytest.raises(ValueError, match="1 keys belong to several rows, first 'a'"):
         find_duplicates([Entry("a", "x", "y"), Entry("a", "z", "y")])
+
+
+def test_clusters_survive_their_table():
+    found = find_clusters(batches(many_rows(5, 80), []))
+    again = Clusters.from_table(found.to_table())
+    for field in dataclasses.fields(Clusters):
+        np.testing.assert_array_equal(getattr(again, field.name), getattr(found, field.name))
+    assert len(Clusters.from_table(NONE.to_table())) == 0

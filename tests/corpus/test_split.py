@@ -1,8 +1,17 @@
 from collections import Counter
 
+import numpy as np
 import pytest
 
-from ft_assets.corpus.split import Owner, Side, across_sides, position, side
+from ft_assets.corpus.split import (
+    SIDES,
+    Side,
+    groups,
+    position,
+    side,
+    side_of_earliest,
+    sides,
+)
 
 SHARES = (0.05, 0.1)
 
@@ -34,44 +43,35 @@ def test_shares_that_leave_nothing_to_train_on_are_refused(shares: tuple[float, 
         side("user:a", *shares, "s")
 
 
-@pytest.mark.parametrize(
-    ("owner", "group"),
-    [
-        (Owner("e", "u", "c"), "user:u"),
-        (Owner("e", None, "c"), "conversation:c"),
-        (Owner("e", "", "c"), "conversation:c"),
-        (Owner("e"), "row:e"),
-    ],
-)
-def test_the_group_is_the_strongest_owner(owner: Owner, group: str):
-    assert owner.group == group
+def test_sides_of_many_are_the_sides_of_each():
+    names = [f"user:{i % 900}" for i in range(2000)]
+    expected = [side(name, *SHARES, "s") for name in names]
+    assert [SIDES[place] for place in sides(np.array(names), *SHARES, "s")] == expected
+    with pytest.raises(ValueError, match="below 1 together"):
+        sides(np.array(names), 0.6, 0.4, "s")
 
 
-H, T, V = Side.HELD_OUT, Side.TRAIN, Side.VALIDATION
+def test_the_group_is_the_strongest_owner():
+    users, conversations = np.array(["u", "", "u", ""]), np.array(["c", "c", "", ""])
+    found = groups(users, conversations, np.array(["e1", "e2", "e3", "e4"]))
+    assert found.tolist() == ["user:u", "conversation:c", "user:u", "row:e4"]
 
 
-@pytest.mark.parametrize(
-    ("sides", "left_out"),
-    [
-        ([T, T, T], [False, False, False]),
-        ([T, H, V], [True, False, True]),  # held out keeps the conversation
-        ([T, V, V], [False, True, True]),
-        ([V, V, V], [False, False, False]),
-    ],
-)
-def test_a_conversation_keeps_the_rows_of_one_side(sides: list[Side], left_out: list[bool]):
-    owners = [Owner(f"e{i}", f"u{i}", "shared") for i in range(3)]
-    assert across_sides(owners, sides) == left_out
+def test_a_tie_is_on_the_side_of_its_earliest_row():
+    ties = np.array(["c", "d", "c", "", "d", "c"])
+    own = np.array([0, 1, 2, 2, 0, 1], np.int8)
+    order = np.array([2, 4, 0, 1, 5, 3])  # rows from the earliest to the latest
+    assert side_of_earliest(ties, order, own).tolist() == [2, 0, 2, 2, 0, 2]
 
 
-def test_conversations_do_not_chain_their_users_together():
-    # u0-u1, u1-u2, u2-u3: only the conversation that lies across sides loses rows.
-    owners = [Owner(f"e{i}{j}", f"u{i + j}", f"c{i}") for i in range(3) for j in range(2)]
-    sides = [H if owner.user == "u3" else T for owner in owners]
-    left = dict(zip([o.key for o in owners], across_sides(owners, sides), strict=True))
-    assert [key for key, out in left.items() if out] == ["e20"]
+def test_ties_do_not_chain():
+    # u0-u1, u1-u2, u2-u3: each conversation has the side of its own first row.
+    users = np.array([f"u{i + j}" for i in range(3) for j in range(2)])
+    ties = np.array([f"c{i}" for i in range(3) for _ in range(2)])
+    own = (users == "u3").astype(np.int8)
+    assert side_of_earliest(ties, np.arange(6), own).tolist() == [0] * 6
 
 
-def test_rows_without_a_conversation_are_never_left_out():
-    owners = [Owner("a", "u"), Owner("b", "v")]
-    assert across_sides(owners, [H, T]) == [False, False]
+def test_no_rows_have_no_sides():
+    none = np.zeros(0, "U1")
+    assert len(side_of_earliest(none, np.zeros(0, int), np.zeros(0, np.int8))) == 0
