@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -11,8 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ft_assets.corpus.dedup import NONE, ROLES, Clusters, Role, find_clusters
-from ft_assets.corpus.fingerprints import Fingerprints, from_files, to_files
-from ft_assets.corpus.pool import Batch, example_batch, log_batch, timed
+from ft_assets.corpus.pool import (
+    Batch,
+    batch_files,
+    batch_from,
+    example_batch,
+    log_batch,
+    timed,
+)
 from ft_assets.partitions import all_weeks_of_the_domain, domain_weeks, domains, split_key
 from ft_assets.publishing import Refs, markdown_table, materialized, newest_ref, one, open_draft
 from ft_resources.lakefs.client import LakeFS
@@ -37,14 +43,12 @@ def log_signatures(
     facts: dict[str | None, dict[str, Any]] = {}
     for key in context.partition_keys:
         logs = read_arrow(lakefs, one(anonymized_logs, "anonymized_logs", key))
-        prints = log_batch(logs).prints
-        files = to_files(prints)
+        batch = log_batch(logs)
+        files = batch_files(batch)
         draft.write(_signature_prefix(key), files)
         facts[key] = {
-            "dagster/row_count": len(prints),
-            "index_bytes": markdown_table(
-                ["file", "bytes"], [[n, len(b)] for n, b in files.items()]
-            ),
+            "dagster/row_count": len(batch.prints),
+            "kept": markdown_table(["file", "bytes"], [[n, len(b)] for n, b in files.items()]),
         }
     draft.commit(f"log_signatures: {', '.join(context.partition_keys)}"[:200])
     merged = draft.merge()
@@ -57,12 +61,11 @@ def log_signatures(
     group_name="corpus",
     kinds={"lakefs", "python"},
     code_version="1",
-    ins={"log_signatures": ALL_WEEKS, "anonymized_logs": ALL_WEEKS},
+    ins={"log_signatures": ALL_WEEKS},
 )
 def duplicate_clusters(
     context: dg.AssetExecutionContext,
     log_signatures: Refs,
-    anonymized_logs: Refs,
     anonymized_examples: Refs,
     lakefs: LakeFS,
 ) -> dg.MaterializeResult:
@@ -71,15 +74,18 @@ def duplicate_clusters(
     The clusters of the last materialization are taken over as far as the rows are the same.
     """
     domain = context.partition_key
-    logs, examples = read_batches(
-        lakefs, domain, anonymized_logs, log_signatures, anonymized_examples
-    )
+    logs, examples = read_batches(lakefs, domain, log_signatures, anonymized_examples)
     newest = newest_ref(context.instance, context.asset_key, domain)
     known = Clusters.from_table(read_arrow(lakefs, newest, CLUSTERS_FILE)) if newest else NONE
     batches = [*logs, *examples]
     clusters = find_clusters([batch.prints for batch in batches], known)
 
-    draft = open_draft(context, lakefs, lakefs.repository, {**log_signatures, **anonymized_logs})
+    draft = open_draft(
+        context,
+        lakefs,
+        lakefs.repository,
+        {**log_signatures, "examples": anonymized_examples[domain]},
+    )
     prefix = f"duplicate_clusters/domain={domain}/"
     buffer = io.BytesIO()
     pq.write_table(clusters.to_table(), buffer, compression="zstd")
@@ -91,15 +97,10 @@ def duplicate_clusters(
 
 
 def read_batches(
-    lakefs: LakeFS, domain: str, logs: Refs, signatures: Refs, examples: Refs
+    lakefs: LakeFS, domain: str, signatures: Refs, examples: Refs
 ) -> tuple[list[Batch], list[Batch]]:
-    """The logs of all weeks with their kept fingerprints, and the examples with their owners."""
-    weeks = [
-        log_batch(
-            read_arrow(lakefs, ref), read_prints(lakefs, one(signatures, "log_signatures", k))
-        )
-        for k, ref in sorted(logs.items())
-    ]
+    """The logs of all weeks as they are kept, and the examples with owners and times of these."""
+    weeks = [batch_from(partial(lakefs.read, ref)) for _, ref in sorted(signatures.items())]
     pairs = read_arrow(lakefs, one(examples, "anonymized_examples", domain))
     return weeks, [timed(example_batch(pairs), weeks)]
 
@@ -107,14 +108,6 @@ def read_batches(
 def read_clusters(lakefs: LakeFS, clusters: Refs, domain: str) -> Clusters:
     ref = one(clusters, "duplicate_clusters", domain)
     return Clusters.from_table(read_arrow(lakefs, ref, CLUSTERS_FILE))
-
-
-def read_prints(lakefs: LakeFS, ref: Ref) -> Fingerprints:
-    def read(name: str) -> bytes:
-        return lakefs.read(ref, name)
-
-    reader: Callable[[str], bytes] = read
-    return from_files(reader)
 
 
 def read_arrow(lakefs: LakeFS, ref: Ref, name: str = "rows.parquet") -> pa.Table:

@@ -10,14 +10,13 @@ Nothing here can be read back into a text, but hashes of short texts can be gues
 the texts are kept.
 """
 
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from rensa import RMinHash  # ty: ignore[missing-module-member]  (compiled, no stubs)
+from safetensors.numpy import load, save
 
 from ft_assets.corpus.shingles import (
     CHARS_UP_TO_WORDS,
@@ -227,31 +226,53 @@ def joined_sets(parts: Sequence[Sets], counts: Sequence[int]) -> Sets:
 
 
 def _joined(chunks: list[_Chunk]) -> Fingerprints:
-    counts = [len(chunk.columns["keys"]) for chunk in chunks]
+    def part(chunk: _Chunk) -> Fingerprints:
+        return Fingerprints(
+            **chunk.columns, details=lambda: chunk.details, grams=lambda: chunk.grams
+        )
+
+    whole = joined_prints([part(chunk) for chunk in chunks])
+    details, grams = whole.details(), whole.grams()
+    return replace(whole, details=lambda: details, grams=lambda: grams)
+
+
+def joined_prints(parts: Sequence[Fingerprints]) -> Fingerprints:
+    """The rows of all parts as one batch; what is read on demand is so still."""
+    counts = [len(part) for part in parts]
     begins = np.cumsum([0, *counts[:-1]])
     columns = {
-        name: np.concatenate([chunk.columns[name] for chunk in chunks])
-        for name in chunks[0].columns
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in _COLUMNS
         if name != "entry_rows"
     }
-    entry_rows = np.concatenate(
-        [c.columns["entry_rows"] + b for c, b in zip(chunks, begins, strict=True)]
-    ).astype(np.int32)
-    first = chunks[0].details
-    details = Details(
-        {n: joined_sets([c.details.sets[n] for c in chunks], counts) for n in first.sets},
-        {n: np.concatenate([c.details.signatures[n] for c in chunks]) for n in first.signatures},
-    )
-    grams = Grams(
-        joined_sets([c.grams.whole for c in chunks], counts),
-        joined_sets([c.grams.answer for c in chunks], counts),
-    )
+    entries = [part.entry_rows + begin for part, begin in zip(parts, begins, strict=True)]
+
+    def details() -> Details:
+        found = [part.details() for part in parts]
+        names = found[0].sets
+        return Details(
+            {name: joined_sets([d.sets[name] for d in found], counts) for name in names},
+            {name: np.concatenate([d.signatures[name] for d in found]) for name in names},
+        )
+
+    def grams() -> Grams:
+        found = [part.grams() for part in parts]
+        return Grams(
+            joined_sets([g.whole for g in found], counts),
+            joined_sets([g.answer for g in found], counts),
+        )
+
     return Fingerprints(
-        entry_rows=entry_rows, details=lambda: details, grams=lambda: grams, **columns
+        entry_rows=np.concatenate(entries).astype(np.int32),
+        details=details,
+        grams=grams,
+        **columns,
     )
 
 
-INDEX_FILE, DETAILS_FILE, GRAMS_FILE = "index.npz", "details.npz", "grams.npz"
+INDEX_FILE, DETAILS_FILE, GRAMS_FILE = (
+    f"{name}.safetensors" for name in ("index", "details", "grams")
+)
 _COLUMNS = ("keys", "times", "digests", "prompts", "numbers", "words", "entry_rows", "bands")
 
 
@@ -260,9 +281,9 @@ def to_files(found: Fingerprints) -> dict[str, bytes]:
     details, grams = found.details(), found.grams()
     signatures = {f"signatures/{name}": array for name, array in details.signatures.items()}
     return {
-        INDEX_FILE: _npz({name: getattr(found, name) for name in _COLUMNS}),
-        DETAILS_FILE: _npz({**_arrays(details.sets), **signatures}),
-        GRAMS_FILE: _npz(_arrays({"whole": grams.whole, "answer": grams.answer})),
+        INDEX_FILE: save({name: _as_numbers(getattr(found, name)) for name in _COLUMNS}),
+        DETAILS_FILE: save({**_arrays(details.sets), **signatures}),
+        GRAMS_FILE: save(_arrays({"whole": grams.whole, "answer": grams.answer})),
     }
 
 
@@ -271,24 +292,32 @@ def from_files(read: Callable[[str], bytes]) -> Fingerprints:
 
     What was read on demand is not kept: the next use reads it again.
     """
-    with np.load(io.BytesIO(read(INDEX_FILE))) as columns:
-        index = {name: columns[name] for name in _COLUMNS}
+    index = load(read(INDEX_FILE))
+    index |= {name: _as_text(index[name], "U") for name in ("keys", "times")}
+    index["digests"] = _as_text(index["digests"], "S")
     return Fingerprints(
         **index,
         details=lambda: _details(read(DETAILS_FILE)),
-        grams=lambda: _grams(read(GRAMS_FILE)),
+        grams=lambda: Grams(**_sets(load(read(GRAMS_FILE)))),
     )
 
 
+def _as_numbers(array: np.ndarray) -> np.ndarray:
+    """Text of one width as a table of its code points or bytes; numbers as they are."""
+    unit = {"U": np.uint32, "S": np.uint8}.get(array.dtype.kind)
+    if unit is None:
+        return array
+    return np.ascontiguousarray(array).view(unit).reshape(len(array), -1)
+
+
+def _as_text(numbers: np.ndarray, kind: str) -> np.ndarray:
+    return np.ascontiguousarray(numbers).view(f"{kind}{max(numbers.shape[1], 1)}").reshape(-1)
+
+
 def _details(content: bytes) -> Details:
-    with np.load(io.BytesIO(content)) as arrays:
-        sets = _sets(arrays)
-        return Details(sets, {name: arrays[f"signatures/{name}"] for name in sets})
-
-
-def _grams(content: bytes) -> Grams:
-    with np.load(io.BytesIO(content)) as arrays:
-        return Grams(**_sets(arrays))
+    arrays = load(content)
+    sets = _sets(arrays)
+    return Details(sets, {name: arrays[f"signatures/{name}"] for name in sets})
 
 
 def _arrays(every: Mapping[str, Sets]) -> dict[str, np.ndarray]:
@@ -305,11 +334,3 @@ def _sets(arrays: Mapping[str, np.ndarray]) -> dict[str, Sets]:
         name: Sets(*(arrays[f"{name}/{column}"] for column in ("rows", "offsets", "values")))
         for name in names
     }
-
-
-def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Equal arrays give equal bytes: numpy writes no time into the archive."""
-    buffer = io.BytesIO()
-    named: dict[str, Any] = dict(arrays)
-    np.savez(buffer, **named)
-    return buffer.getvalue()

@@ -6,7 +6,8 @@ other. Columns stay in Arrow until a decision needs them, so an old row costs mi
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +17,20 @@ import pyarrow as pa
 import pyarrow.compute
 
 from ft_assets.corpus.chunk import passages
-from ft_assets.corpus.fingerprints import Fingerprints, fingerprint_pairs, fingerprint_texts
+from ft_assets.corpus.fingerprints import (
+    Fingerprints,
+    fingerprint_pairs,
+    fingerprint_texts,
+    from_files,
+    joined_prints,
+    to_files,
+)
 
 pc: Any = pyarrow.compute  # makes its functions at import, so a type checker finds none
 
 Row = Mapping[str, Any]
+
+GROUP_ROWS = 20_000  # rows whose n-grams (about 1 KB each) are in memory at once
 
 COLUMNS = {
     "key": pa.string(),
@@ -109,6 +119,45 @@ def passage_batch(
     return Batch(table, prints or fingerprint_texts(keys, [""] * len(keys), texts))
 
 
+ROWS_FILE = "rows.arrow"
+
+
+def batch_files(batch: Batch) -> dict[str, bytes]:
+    """A batch as files: its rows in the columns that a pool reads, and its fingerprints."""
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, batch.table.schema) as writer:
+        writer.write_table(batch.table.combine_chunks())
+    return {ROWS_FILE: sink.getvalue(), **to_files(batch.prints)}
+
+
+def batch_from(read: Callable[[str], bytes]) -> Batch:
+    """The batch that `batch_files` wrote; `read` gives a file by name."""
+    table = pa.ipc.open_file(pa.py_buffer(read(ROWS_FILE))).read_all()
+    return Batch(table, from_files(read))
+
+
+def grouped(batches: Sequence[Batch]) -> list[Batch]:
+    """The same rows in fewer batches: the work per batch is then small against that per row."""
+    groups: list[list[Batch]] = []
+    rows = GROUP_ROWS
+    for batch in batches:
+        if rows + len(batch.prints) > GROUP_ROWS:
+            groups.append([])
+            rows = 0
+        groups[-1].append(batch)
+        rows += len(batch.prints)
+    return [_merged(group) for group in groups]
+
+
+def _merged(group: list[Batch]) -> Batch:
+    if len(group) == 1:
+        return group[0]
+    return Batch(
+        pa.concat_tables([batch.table for batch in group]),
+        joined_prints([batch.prints for batch in group]),
+    )
+
+
 def fingerprint_rows(table: pa.Table, times: pa.Array | pa.ChunkedArray) -> Fingerprints:
     return fingerprint_pairs(
         table["key"].to_pylist(),
@@ -140,7 +189,7 @@ class Pool:
     """All rows of the batches. `reason` holds why a row is not used, "" while it is."""
 
     def __init__(self, batches: Sequence[Batch]) -> None:
-        self.batches = [batch for batch in batches if len(batch.prints)]
+        self.batches = grouped([batch for batch in batches if len(batch.prints)])
         empty = pa.table({name: pa.array([], kind) for name, kind in COLUMNS.items()})
         self.table = pa.concat_tables([empty, *(batch.table for batch in self.batches)])
         prints = [batch.prints for batch in self.batches]
