@@ -20,6 +20,7 @@ from ft_assets.corpus.fingerprints import VIEWS, Details, Fingerprints, joined_s
 from ft_assets.corpus.shingles import Sets, fold, shared_counts, words
 
 CONTAINED_SHARE = 0.8  # of the evaluation text's n-grams
+ESTIMATE_MARGIN = 0.2  # below the threshold; pairs estimated lower are not compared
 PAIRS_AT_ONCE = 20_000
 
 
@@ -57,7 +58,7 @@ class EvalIndex:
         self._prompts, self._of_prompt = prompts, order[first]
         flat = rows.bands.ravel()
         by_key = np.argsort(flat, kind="stable")
-        self._bands = flat[by_key]
+        self._bands = _Lookup(flat[by_key])
         self._of_band = np.repeat(rows.entry_rows, rows.bands.shape[1])[by_key]
         self._details = rows.details() if len(rows) else None
         self._index_parts(rows)
@@ -82,7 +83,7 @@ class EvalIndex:
 
     def _near(self, rows: Fingerprints, asked: np.ndarray) -> tuple[np.ndarray, ...]:
         entries = np.flatnonzero(asked[rows.entry_rows])
-        one, at = _matches(self._bands, rows.bands[entries].ravel())
+        one, at = self._bands.matches(rows.bands[entries].ravel())
         if not len(one):
             return one, one, one
         owner = np.repeat(rows.entry_rows[entries], rows.bands.shape[1])[one]
@@ -90,12 +91,19 @@ class EvalIndex:
         alike = np.zeros(len(one), bool)
         details = rows.details()
         for begin in range(0, len(one), PAIRS_AT_ONCE):
-            part = slice(begin, begin + PAIRS_AT_ONCE)
+            part = np.arange(begin, min(begin + PAIRS_AT_ONCE, len(one)))
+            guess = self._similarity(details, one[part], other[part], estimated=True)
+            part = part[guess >= self._threshold - ESTIMATE_MARGIN]
             alike[part] = self._similarity(details, one[part], other[part]) >= self._threshold
         return one[alike], other[alike], np.zeros(int(alike.sum()), np.int8)
 
-    def _similarity(self, details: Details, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """Jaccard of prompt and response together, each in the view in which it is more alike."""
+    def _similarity(
+        self, details: Details, one: np.ndarray, other: np.ndarray, estimated: bool = False
+    ) -> np.ndarray:
+        """Jaccard of prompt and response together, each in the view in which it is more alike.
+
+        Estimated from the signatures it has a standard deviation of 0.05 at .8.
+        """
         mine = self._details
         if mine is None or details.sets.keys() != mine.sets.keys():
             return np.zeros(len(one))
@@ -103,11 +111,19 @@ class EvalIndex:
         for part in sorted({name.rsplit("_", 1)[0] for name in mine.sets}):
             best, best_union = np.zeros(len(one)), np.ones(len(one))
             for view in VIEWS:
-                left, right = details.sets[f"{part}_{view}"], mine.sets[f"{part}_{view}"]
+                name = f"{part}_{view}"
+                left, right = details.sets[name], mine.sets[name]
                 ones, others = _place(left, one), _place(right, other)
                 both = np.flatnonzero((ones >= 0) & (others >= 0))
-                common = shared_counts(left, ones[both], right, others[both])
-                whole = left.sizes()[ones[both]] + right.sizes()[others[both]] - common
+                ones, others = ones[both], others[both]
+                sizes = left.sizes()[ones] + right.sizes()[others]
+                if estimated:
+                    agree = details.signatures[name][ones] == mine.signatures[name][others]
+                    share = agree.mean(axis=1)
+                    common = sizes * share / (1 + share)
+                else:
+                    common = shared_counts(left, ones, right, others)
+                whole = sizes - common
                 better = common * best_union[both] >= best[both] * whole
                 best[both[better]], best_union[both[better]] = common[better], whole[better]
             shared, union = shared + best, union + best_union
@@ -129,13 +145,13 @@ class EvalIndex:
         nth = np.arange(len(owner)) - np.repeat(parts.offsets[:-1], sizes)
         rare = order[nth < np.repeat(sizes - self._wanted + 1, sizes)]
         by_value = rare[np.argsort(parts.values[rare], kind="stable")]
-        self._rare, self._of_rare = parts.values[by_value], owner[by_value]
+        self._rare, self._of_rare = _Lookup(parts.values[by_value]), owner[by_value]
 
     def _contained(self, rows: Fingerprints, asked: np.ndarray) -> tuple[np.ndarray, ...]:
         whole = rows.grams().whole
         sizes = whole.sizes()
         kept = np.flatnonzero(np.repeat(asked[whole.rows], sizes))
-        hit, at = _matches(self._rare, whole.values[kept])
+        hit, at = self._rare.matches(whole.values[kept])
         owner = np.searchsorted(whole.offsets, kept[hit], side="right") - 1  # place in `whole`
         pairs = np.unique(owner * (len(self._kinds) + 1) + self._of_rare[at])
         places, parts = pairs // (len(self._kinds) + 1), pairs % (len(self._kinds) + 1)
@@ -161,13 +177,23 @@ def prompt_key(prompt: str) -> str:
     return " ".join(words(prompt)) or fold(prompt)
 
 
-def _matches(ordered: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(place in `values`, place in `ordered`) of all equal pairs."""
-    begin = np.searchsorted(ordered, values, side="left")
-    count = np.searchsorted(ordered, values, side="right") - begin
-    one = np.repeat(np.arange(len(values)), count)
-    within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
-    return one, np.repeat(begin, count) + within
+class _Lookup:
+    """Sorted values, and a table of some of their bits that tells at once what is not there."""
+
+    def __init__(self, ordered: np.ndarray) -> None:
+        self._ordered = ordered
+        size = max(16, len(ordered).bit_length() + 5)
+        self._mask = np.uint64((1 << size) - 1)
+        self._maybe = np.zeros(1 << size, bool)
+        self._maybe[ordered & self._mask] = True
+
+    def matches(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(place in `values`, place in the sorted ones) of all equal pairs."""
+        likely = np.flatnonzero(self._maybe[values & self._mask])
+        begin = np.searchsorted(self._ordered, values[likely], side="left")
+        count = np.searchsorted(self._ordered, values[likely], side="right") - begin
+        within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+        return np.repeat(likely, count), np.repeat(begin, count) + within
 
 
 def _place(sets: Sets, rows: np.ndarray) -> np.ndarray:

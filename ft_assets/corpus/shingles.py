@@ -18,6 +18,7 @@ import numpy as np
 
 WORD_SHINGLE = 5
 CHAR_SHINGLE = 3
+NGRAM_BITS = 48  # the 16 others of 64 have room for the owner of an n-gram while sets are compared
 # One changed word takes 5 of a short text's few word 5-grams, so short texts are compared by
 # characters. The ranges overlap because a pair on either side of one border would share no
 # shingle: texts alike at .8 differ in length by a quarter at most, and 84 / 64 is more than that.
@@ -253,8 +254,8 @@ def ngram_sets(words: Words, size: int, min_words: int = 0) -> Sets:
     if len(words) >= 1 << 16:
         raise ValueError(f"n-grams of at most 65,535 texts at once, got {len(words)}")
     rows = np.flatnonzero(words.counts >= max(size, min_words))
-    counts, grams = _grams(words, rows, size, np.uint64(16))
-    return _unique(rows, counts, grams, bits=48)
+    counts, grams = _grams(words, rows, size, np.uint64(64 - NGRAM_BITS))
+    return _unique(rows, counts, grams, NGRAM_BITS)
 
 
 def joined(first: Words, second: Words) -> Words:
@@ -280,7 +281,10 @@ def jaccard(one: Sets, ones: np.ndarray, other: Sets, others: np.ndarray) -> np.
 
 
 def shared_counts(one: Sets, ones: np.ndarray, other: Sets, others: np.ndarray) -> np.ndarray:
-    """How many members set ones[i] of `one` and others[i] of `other` have in common."""
+    """How many members set ones[i] of `one` and others[i] of `other` have in common.
+
+    At most 65,535 pairs of sets of n-grams at once.
+    """
     left, right = one.sizes()[ones], other.sizes()[others]
     pairs = np.arange(len(ones))
     owner = np.concatenate([np.repeat(pairs, left), np.repeat(pairs, right)])
@@ -290,14 +294,10 @@ def shared_counts(one: Sets, ones: np.ndarray, other: Sets, others: np.ndarray) 
             other.values[_ranges(other.offsets[:-1][others], right)],
         ]
     )
-    if values.dtype == np.uint32:
-        key = np.sort((owner.astype(np.uint64) << np.uint64(32)) | values)
-        twice = key[1:] == key[:-1]
-        return np.bincount((key[1:][twice] >> np.uint64(32)).astype(np.int64), minlength=len(pairs))
-    order = np.lexsort((values, owner))
-    owner, values = owner[order], values[order]
-    twice = (values[1:] == values[:-1]) & (owner[1:] == owner[:-1])
-    return np.bincount(owner[1:][twice], minlength=len(pairs))
+    bits = np.uint64(32 if values.dtype == np.uint32 else NGRAM_BITS)
+    key = np.sort((owner.astype(np.uint64) << bits) | values)
+    twice = key[1:] == key[:-1]
+    return np.bincount((key[1:][twice] >> bits).astype(np.int64), minlength=len(pairs))
 
 
 def _grams(
