@@ -58,11 +58,31 @@ class Intake(Section):
     max_line_mib: Annotated[int, Field(ge=1, le=1024)] = 16
 
 
+class Benchmark(Section):
+    """Rows that no corpus may contain, besides its own evaluation set."""
+
+    files: Annotated[list[str], Field(min_length=1)]  # globs of .jsonl, .csv, .parquet; .gz too
+    prompt: str = "prompt"  # name of the field
+    response: str | None = "response"  # null: the benchmark has prompts alone
+
+
+class ReplaySettings(Section):
+    recent_weeks: Annotated[int, Field(ge=1)] = 4  # used whole
+    share_of_older: Share = 0.3  # of the rows of the weeks before
+
+
 class CorpusPolicy(Section):
     held_out_share: Share = 0.05
     validation_share: Share = 0.05
     document_share: Share = 0.25  # of the characters of the corpus
     document_access: list[Literal["public", "internal", "restricted"]] = ["public", "internal"]
+    # Characters per character of the kinds with weight 1 (log, annotation, correction, document).
+    mixture: dict[
+        Literal["log", "annotation", "correction", "document"], Annotated[float, Field(ge=0)]
+    ] = {}
+    replay: ReplaySettings | None = None  # null: all weeks are used whole
+    benchmarks: dict[str, Benchmark] = {}  # by name
+    split_salt: Annotated[str, Field(min_length=1)] = "split-1"  # another salt is another split
     rating_floor: Annotated[int, Field(ge=1, le=5)] = 3  # lower ratings are not trained on
     min_rows: Annotated[int, Field(ge=1)] = 20  # fewer rows than this is not a corpus
 

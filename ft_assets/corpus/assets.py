@@ -23,6 +23,7 @@ from ft_assets.corpus.compose import (
     compose_eval,
     compose_training,
 )
+from ft_assets.corpus.mixture import Replay
 from ft_assets.expectations.checks import expectation_checks, guarded
 from ft_assets.expectations.derived import Given
 from ft_assets.partitions import all_weeks_of_the_domain, domain_weeks, domains, split_key
@@ -289,6 +290,9 @@ def _policy() -> Policy:
         document_share=settings.document_share,
         document_access=tuple(settings.document_access),
         rating_floor=settings.rating_floor,
+        mixture=dict(settings.mixture),
+        replay=Replay(**settings.replay.model_dump()) if settings.replay else None,
+        salt=settings.split_salt,
     )
 
 
