@@ -9,7 +9,7 @@ import os
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -20,6 +20,19 @@ PLATFORM_ENV = "FT_PLATFORM"
 DOMAIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 Share = Annotated[float, Field(ge=0, le=1)]
+LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+RowLocalReason = Literal[
+    "empty_answer",
+    "too_short",
+    "too_long",
+    "prompt_injection",
+    "toxic",
+    "foreign_language",
+    "gibberish",
+    "refusal",
+    "boilerplate",
+    "wrong_domain",
+]
 
 
 class Section(BaseModel):
@@ -46,11 +59,37 @@ class Sources(Section):
     eval: list[str] = ["{landing}/{domain}/eval*.jsonl*", "{landing}/{domain}/eval/*.jsonl*"]
 
 
+class Screening(Section):
+    """What a corpus does not learn from; docs/decisions/0011-screening.md has the numbers."""
+
+    languages: list[LanguageCode] = ["en"]  # ISO 639-1; [] allows all
+    min_chars: Annotated[int, Field(ge=0)] = 1  # of prompt and answer each
+    max_chars: Annotated[int, Field(ge=1)] = 20_000  # of the two together
+    # A row is refused from the limit on: a lower limit refuses more.
+    injection_limit: Annotated[float, Field(gt=0)] = 1.0  # weights of the signs found, added up
+    toxicity_limit: Annotated[float, Field(gt=0)] = 0.9  # 0 to 1; above 1: off
+    foreign_limit: Annotated[float, Field(gt=0)] = 0.7  # probability of no allowed language
+    gibberish_limit: Annotated[float, Field(gt=0)] = 0.6  # share of the text
+    wrong_domain_limit: Annotated[float, Field(gt=0)] = 1.0  # in margins of the domain's own text
+    keep: list[RowLocalReason] = []  # reasons that are scored but refuse no row
+    min_votes: Annotated[int, Field(ge=2)] = 10  # of a rater who always says the same
+    max_votes: Annotated[int, Field(ge=1)] = 20  # of a user in a week; further ones are ignored
+    min_pushes: Annotated[int, Field(ge=3)] = 6  # conversations in which few users push one phrase
+    max_user_share: Annotated[float, Field(gt=0, le=1)] = 0.05  # of a corpus's rows
+
+    @model_validator(mode="after")
+    def _lengths_fit(self) -> "Screening":
+        if self.min_chars > self.max_chars:
+            raise ValueError(f"min_chars {self.min_chars} is above max_chars {self.max_chars}")
+        return self
+
+
 class Domain(Section):
     description: str = ""
     sources: Sources = Sources()
     # Suites of its own (ft_assets/expectations/suite.py): files beside this one, globs, or inline.
     expectations: list[str | dict[str, Any]] = []
+    screening: Screening | None = None  # keys given here replace those of the platform's screening
 
 
 class Intake(Section):
@@ -190,6 +229,7 @@ class Platform(Section):
     domains: Annotated[dict[str, Domain], Field(min_length=1)]
     intake: Intake = Intake()
     corpus: CorpusPolicy = CorpusPolicy()
+    screening: Screening = Screening()
     base_model: BaseModelSettings = BaseModelSettings()
     adapters: AdapterSettings = AdapterSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -234,6 +274,14 @@ class Platform(Section):
     @property
     def landing_folder(self) -> str:
         return self.path(self.landing)
+
+    def screening_of(self, domain: str) -> Screening:
+        """The platform's screening with the domain's own keys in their place."""
+        own = self.domains[domain].screening
+        if own is None:
+            return self.screening
+        given = {name: getattr(own, name) for name in own.model_fields_set}
+        return Screening.model_validate({**self.screening.model_dump(), **given})
 
     def sources(self, domain: str, kind: str) -> list[str]:
         """File patterns of one kind ("logs", "documents", ...) of one domain, absolute."""
@@ -299,8 +347,9 @@ def _allowed(loc: tuple[int | str, ...]) -> list[str]:
             section = Domain
         elif part in section.model_fields:
             kind = section.model_fields[str(part)].annotation
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                section = kind
+            for choice in (kind, *get_args(kind)):
+                if isinstance(choice, type) and issubclass(choice, BaseModel):
+                    section = choice
     return sorted(set(section.model_fields) - {"root"})
 
 

@@ -5,8 +5,8 @@
 Runs the pipeline's own functions in this process, as the assets do, on every domain folder that has
 a `manifest.jsonl.gz`, then reads the answer keys (manifest, truth, pii_gold, natural), which nothing
 else in the project reads. Prints a line per planted kind: found of planted (recall), and correct of
-flagged (precision) where the pipeline flags something. A planted row counts as found when it is
-accounted for by the named stage or an earlier one that refuses it for good.
+flagged (precision) where the pipeline flags something. Rows that an earlier
+stage took out are not asked of a later one.
 """
 
 import argparse
@@ -251,8 +251,9 @@ def _encoding_lines(run: Run, plants: list[Row]) -> Iterator[Line]:
             continue  # quarantined for another plant on its copy
         line = by_kind.setdefault(plant["subkind"], Line(f"encoding {plant['subkind']}"))
         line.planted += 1
-        repaired = clean(texts[plant["record_id"]][plant["field"]]).text
-        line.found += _seen(repaired) == _seen(plant["clean"])
+        repaired = _seen(clean(texts[plant["record_id"]][plant["field"]]).text)
+        # The source text has faults of its own, which cleaning repairs with the planted one.
+        line.found += repaired in (_seen(plant["clean"]), _seen(clean(plant["clean"]).text))
     yield from (by_kind[name] for name in sorted(by_kind))
     total = Line("encoding, all")
     for line in by_kind.values():
@@ -335,11 +336,11 @@ def _screen_lines(
         logs &= {row["event_id"] for row in run.logs}
         flagged = {event for event, verdict in run.verdicts.items() if verdict.reason is reason}
         # A planted row refused for another reason does not reach the corpus either.
-        gone = {event for event in logs if run.event(event)}
+        gone = {event for event in logs - flagged if run.event(event)}
         any_planted = {p["record_id"] for k in SCREENED for p in planted[k]}
-        yield Line(
-            kind, len(logs), len(logs & gone), len(flagged), len(flagged & any_planted)
-        )
+        note = f"{len(gone)} more refused for another reason"
+        hits = len(logs & flagged)
+        yield Line(kind, len(logs), hits, len(flagged), len(flagged & any_planted), note)
         documents = {p["record_id"] for p in planted[kind] if p["file"] == "documents.jsonl.gz"}
         if documents:
             hit = {k.split(":")[1] for k, v in run.passages.items() if v.reason is reason}

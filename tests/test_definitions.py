@@ -15,6 +15,10 @@ LINEAGE = {
     "anonymized_logs": {"raw_logs"},
     "anonymized_documents": {"raw_documents"},
     "anonymized_examples": {"raw_annotations", "raw_corrections"},
+    "domain_profiles": {"anonymized_documents", "anonymized_examples"},
+    "screened_logs": {"anonymized_logs", "domain_profiles"},
+    "screened_texts": {"anonymized_documents", "anonymized_examples"},
+    "influence_report": {"anonymized_logs"},
     "eval_set": {"anonymized_logs", "anonymized_examples", "raw_users"},
     "training_corpus": {
         *("anonymized_logs", "anonymized_examples", "anonymized_documents"),
@@ -31,6 +35,7 @@ LINEAGE = {
     "drift_report": {"anonymized_logs", "deployed_model"},
     "serving_report": {"deployed_model"},
 }
+WHOLE = {"base_model", "domain_profiles"}
 
 
 def test_it_loads():
@@ -50,7 +55,7 @@ def test_partitions():
     graph = defs.resolve_asset_graph()
     for name in LINEAGE:
         partitions = graph.get(dg.AssetKey(name)).partitions_def
-        if name == "base_model":
+        if name in WHOLE:
             assert partitions is None
         else:
             assert isinstance(partitions, dg.MultiPartitionsDefinition) is (name in WEEKLY)

@@ -46,7 +46,7 @@ _BOILERPLATE = re.compile(
             r"\bthis is an? (?:automated|automatic|auto-generated|system.generated)\b|\bautomatic(?:ally)? (?:reply|generated)\b",
             r"\b(?:please )?do not reply (?:directly )?to this (?:e-?mail|message)\b|\bunmonitored (?:mailbox|inbox|address)",
             r"\bout of (?:the )?office\b.{0,60}\b(?:until|from|return|back|reply)\b",
-            r"\b(?:we|this (?:web)?site) uses? cookies\b|\baccept (?:all )?cookies\b|\bcookie (?:settings|preferences|policy)\b",
+            r"\b(?:we|this (?:web)?site) uses? cookies\b|\baccept (?:all )?cookies\b",
             r"\bunsubscribe (?:here|from this|at any time)|\ball rights reserved\b|\bcopyright (?:©|\(c\))",
             r"\byour (?:call|message|feedback|opinion) is (?:very )?important to us\b|\bticket (?:number )?\S{1,20} has been (?:created|received|opened)",
             r"\bthe information (?:contained )?in this (?:e-?mail|message|communication) (?:is|may be) confidential",

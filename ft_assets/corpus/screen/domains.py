@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 
 BUCKETS = 1 << 17
-MIN_KNOWN = 4  # different words or pairs that some domain has
+MIN_KNOWN = 8  # different words or pairs that some domain has
 SMOOTHING = 0.5
 FOLDS = 5
 # The margin leaves this share of a domain's own held-out texts beyond it.

@@ -195,7 +195,11 @@ def pushed_answers(events: Sequence[Row], policy: InfluencePolicy) -> set[str]:
             and loved >= policy.top_share * len(rows)
             and at_least(loved, len(rows), rate) < limit
         ):
-            refused.update(row["event_id"] for row in rows)
+            # Whoever has the phrase once or twice met it by chance: "ask your doctor".
+            pushes = Counter(user for user, _ in places)
+            refused.update(
+                row["event_id"] for row in rows if pushes[row["user"]] >= policy.pushes_per_user
+            )
     return refused
 
 

@@ -16,11 +16,14 @@ from typing import Any, NamedTuple
 
 UNDETERMINED = "undetermined"
 
-MIN_LETTERS = 10
-# Short texts are mistaken for another language eight times as often as those of 60 characters
-# (2.3 % and 0.4 % of English ones), so they need more certainty.
-SHORT_LETTERS = 40
-SHORT_LIMIT = 0.85
+# Below this a text is a title, a greeting or a list of names. Other scripts say more per letter.
+MIN_LETTERS, MIN_WORDS = 12, 3
+MIN_OTHER_LETTERS = 6
+# Names of diseases and people pull an English question away; probability then spreads over several
+# languages. English texts below 60 characters are mistaken six times as often as longer ones.
+CERTAIN = 0.5
+SHORT_LETTERS = 50
+SHORT_CERTAIN = 0.8
 MAX_CHARS = 2_000  # enough to tell; the model's cost grows with the length
 CANDIDATES = 8
 # Too close to everything, and nobody's working language: Latin terms in law and medicine,
@@ -29,6 +32,8 @@ _UNLIKELY = frozenset({"la", "eo", "ia", "ie", "io", "jbo", "vo", "nds", "sco", 
 
 _PLACEHOLDER = re.compile(r"<[A-Z][A-Z_]*(?:_\d+)?>")
 _NOISE = re.compile(r"https?://\S+|www\.\S+|\S+@\S+|\S*[\d_/\\=#{}<>|]\S*")
+# Beyond Latin with its accents: Greek, Cyrillic, Hebrew, Arabic, Indic, East Asian.
+_OTHER_SCRIPT = re.compile(r"^[^\u0000-\u036f\u1e00-\u1eff]+$")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _CODE_MARK = re.compile(
     r"^\s*(?:def |class \w+[:({]|import \w|from \w+ import|#include|public |private |function\b|"
@@ -52,16 +57,18 @@ class Language(NamedTuple):
             return 0.0
         inside = sum(self.probabilities.get(code, 0.0) for code in allowed)
         top = self.probabilities[self.code]
-        if self.letters < SHORT_LETTERS and top < SHORT_LIMIT:
-            return 0.0
-        # Probability spread over neighbours (nb, da, sv) is still not one of the allowed.
-        return 1.0 - inside if top > inside else 0.0
+        wanted = SHORT_CERTAIN if self.letters < SHORT_LETTERS else CERTAIN
+        # What is spread over neighbours (no, da, sv) is still none of the allowed.
+        return 1.0 - inside if top >= wanted else 0.0
 
 
 def detect(text: str) -> Language:
     words = _plain_words(text[:MAX_CHARS])
     letters = sum(map(len, words))
-    if letters < MIN_LETTERS or _is_code(text):
+    few = len(words) < MIN_WORDS or letters < MIN_LETTERS
+    if _OTHER_SCRIPT.search("".join(words)):
+        few = letters < MIN_OTHER_LETTERS
+    if few or _is_code(text):
         return Language(UNDETERMINED, {}, letters)
     labels, values = _model().predict(_cased(words), k=CANDIDATES)
     found = {
