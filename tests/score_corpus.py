@@ -3,10 +3,10 @@
     python -m tests.score_corpus ../shared/data [--json OUT] [--domain NAME ...]
 
 Runs the pipeline's own functions in this process, as the assets do, on every domain folder that has
-a `manifest.jsonl.gz`, then reads the answer keys (manifest, truth, pii_gold, natural), which nothing
-else in the project reads. Prints a line per planted kind: found of planted (recall), and correct of
-flagged (precision) where the pipeline flags something. Rows that an earlier
-stage took out are not asked of a later one.
+a `manifest.jsonl.gz`, then reads the answer keys (manifest, truth, pii_gold, natural), which
+nothing else in the project reads. Prints a line per planted kind: found of planted (recall), and
+correct of flagged (precision) where the pipeline flags something. Rows that an earlier stage took
+out are not asked of a later one.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ from ft_assets.raw.intake import Intake, take_up
 from ft_assets.raw.sources import list_files
 from ft_resources.pseudonyms import Pseudonyms
 
+LEAST_ALIKE = 0.75  # 19 of 20 planted near copies are at least so alike
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 PSEUDONYMS = Pseudonyms(key="score")
 MODELS = {
@@ -170,9 +172,7 @@ def _compose(run: Run, logs: list[Row], refused: Mapping[str, str]) -> None:
     )
     run.dropped = corpus.counts.dropped
     rows = [row for row in corpus.rows if row["row_id"] not in refused]
-    users = {
-        row["row_id"]: row["group"] for row in rows if row["group"].startswith("user:")
-    }
+    users = {row["row_id"]: row["group"] for row in rows if row["group"].startswith("user:")}
     beyond = over_user_share(users, InfluencePolicy().max_user_share)
     run.corpus = [row for row in rows if row["row_id"] not in beyond]
     run.evaluation = list(chosen.rows)
@@ -212,7 +212,8 @@ def _intake_lines(run: Run, planted: dict[str, list[Row]], folder: Path) -> Iter
     nameless = [line for line, name in ids.items() if not name and line not in by_line]
     named = set(ids.values())
     missing = [
-        plant for plant in planted["schema_violation"]
+        plant
+        for plant in planted["schema_violation"]
         if plant["record_id"] not in named and plant.get("subkind") == "missing_event_id"
     ]
     found = sum(plant["record_id"] in named for plant in planted["schema_violation"])
@@ -275,19 +276,39 @@ def _duplicate_lines(
     found = find_duplicates(entries)
     member = {e.key: m for e, m in zip(entries, found, strict=True)}
     documents = [Entry(r["doc_id"], "", r["text"]) for r in run.documents]
-    member |= {
-        e.key: m for e, m in zip(documents, find_duplicates(documents), strict=True)
-    }
+    member |= {e.key: m for e, m in zip(documents, find_duplicates(documents), strict=True)}
     pairs = {kind: _pairs(planted[kind], member) for kind in ("exact_dup", "near_dup")}
     origin = _origins(planted, truth, natural)
+    text = {e.key: f"{e.prompt} {e.response}" for e in (*entries, *documents)}
+    clusters: dict[str, list[str]] = defaultdict(list)
+    for key, m in member.items():
+        clusters[m.cluster].append(key)
     for kind, role in (("exact_dup", Role.EXACT), ("near_dup", Role.NEAR)):
         hits = sum(member[one].cluster == member[other].cluster for one, other in pairs[kind])
         copies = [key for key, m in member.items() if m.role is role]
-        # Right when the row and its representative come from one source row, or repeat naturally.
-        right = sum(origin(key) == origin(member[key].cluster) for key in copies)
-        if role is Role.EXACT:
-            right = len(copies)  # equal texts are equal, whoever planted them
+        # Right when planted or natural copies are joined, or when some row of the cluster is as
+        # alike as planted copies are: dialogues and templates repeat without anybody's planting.
+        right = sum(
+            origin(key) == origin(member[key].cluster)
+            or any(
+                other != key and _alike(text[key], text[other]) >= LEAST_ALIKE
+                for other in clusters[member[key].cluster]
+            )
+            for key in copies
+        )
         yield Line(kind, len(pairs[kind]), hits, len(copies), right)
+
+
+def _alike(one: str, other: str) -> float:
+    """Jaccard of character 3-grams, lower case, spaces folded: how the manifest measures copies."""
+    left, right = _grams(one), _grams(other)
+    return len(left & right) / len(left | right)
+
+
+@lru_cache(maxsize=4096)
+def _grams(text: str) -> frozenset[str]:
+    folded = " ".join(text.lower().split())
+    return frozenset(folded[i : i + 3] for i in range(max(1, len(folded) - 2)))
 
 
 def _pairs(plants: list[Row], member: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -326,9 +347,7 @@ def _origins(planted: dict[str, list[Row]], truth: dict[str, Row], natural: list
     return find
 
 
-def _screen_lines(
-    run: Run, planted: dict[str, list[Row]], truth: dict[str, Row]
-) -> Iterator[Line]:
+def _screen_lines(run: Run, planted: dict[str, list[Row]], truth: dict[str, Row]) -> Iterator[Line]:
     for kind, reason in SCREENED.items():
         if kind == "poison":
             continue
@@ -345,7 +364,10 @@ def _screen_lines(
         if documents:
             hit = {k.split(":")[1] for k, v in run.passages.items() if v.reason is reason}
             yield Line(
-                f"{kind}, documents", len(documents), len(documents & hit), len(hit),
+                f"{kind}, documents",
+                len(documents),
+                len(documents & hit),
+                len(hit),
                 len(hit & documents),
             )
     left = {row["event_id"] for row in run.logs}
@@ -381,7 +403,10 @@ def _influence_lines(run: Run, planted: dict[str, list[Row]]) -> Iterator[Line]:
     # The pushers of an answer and the spammers' other votes are always one way too.
     spammers = {users[event] for event in spam | poison}
     yield Line(
-        "rater_spam", len(spam), len(spam & ignored), len(ignored),
+        "rater_spam",
+        len(spam),
+        len(spam & ignored),
+        len(ignored),
         sum(users[event] in spammers for event in ignored),
     )
 
@@ -445,7 +470,9 @@ def table(lines: Iterable[Line]) -> str:
     shown = [f"{'planted kind':44} {'recall':>16} {'precision':>18}"]
     for line in lines:
         recall = "" if line.recall is None else f"{line.found}/{line.planted} {line.recall:.3f}"
-        right = "" if line.precision is None else f"{line.correct}/{line.flagged} {line.precision:.3f}"
+        right = (
+            "" if line.precision is None else f"{line.correct}/{line.flagged} {line.precision:.3f}"
+        )
         shown.append(f"{line.kind:44} {recall:>16} {right:>18}  {line.note}".rstrip())
     return "\n".join(shown)
 

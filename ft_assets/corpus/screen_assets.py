@@ -187,9 +187,7 @@ def refused_keys(tables: Iterable[list[dict]]) -> dict[str, str]:
     return refused
 
 
-def _screened(
-    rows: list[dict], key: str, profiles: DomainProfiles | None
-) -> dict[str, Verdict]:
+def _screened(rows: list[dict], key: str, profiles: DomainProfiles | None) -> dict[str, Verdict]:
     policy = screen_policy(platform().screening_of(split_key(key)[0]))
     verdicts = screen(rows, policy, profiles)
     return {f"log:{r['event_id']}": v for r, v in zip(rows, verdicts, strict=True)}

@@ -4,11 +4,14 @@ Explicit signals are thumb, rating and a correction of the user's own; implicit 
 try and a click. Each becomes a score in [0, 1], 1 good; correcting their bias is not done here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
+
+from ft_assets.corpus.screen.influence import capped
 
 Row = Mapping[str, Any]
 
+VOTES = ("thumb", "rating")
 RATING_RANGE = 4  # 1 to 5
 REVIEW_SCORE = 0.5  # answers scored below it, and not yet corrected, are for a person
 EDIT_SCORE = 0.25  # a user who rewrote the answer did not want it as it was
@@ -47,10 +50,13 @@ def signals(events: Iterable[Row]) -> list[dict[str, Any]]:
     return rows
 
 
-def preference_pairs(events: Iterable[Row], allowed_users: set[str]) -> list[dict[str, Any]]:
+def preference_pairs(
+    events: Iterable[Row], allowed_users: set[str], max_per_week: int | None = None
+) -> list[dict[str, Any]]:
     """Chosen and rejected answers to one prompt: a user's correction, or what a retry gave.
 
-    Only of users who consented. A retry counts when the same prompt comes again in the
+    Only of users who consented, and of each user's pairs of a week `max_per_week`, picked by hash.
+    A retry counts when the same prompt comes again in the
     conversation, the first answer was asked to be regenerated and the second was not.
     """
     pairs = []
@@ -66,13 +72,25 @@ def preference_pairs(events: Iterable[Row], allowed_users: set[str]) -> list[dic
             pairs.append(_pair(event, event["response"], first["response"], "retry"))
         if event["regenerated"]:
             tried[place] = event
-    return [pair for pair in pairs if pair["chosen"] and pair["rejected"]]
+    pairs = [pair for pair in pairs if pair["chosen"] and pair["rejected"]]
+    if max_per_week is None:
+        return pairs
+    owners = {pair["pair_id"]: f"{pair['user']}\0{pair['week']}" for pair in pairs}
+    kept = capped(owners, max_per_week)
+    return [pair for pair in pairs if pair["pair_id"] in kept]
 
 
-def review_queue(events: Iterable[Row], scored: Iterable[Row]) -> list[dict[str, Any]]:
-    """Answers with a mean score below REVIEW_SCORE and no correction yet, worst first."""
+def review_queue(
+    events: Iterable[Row], scored: Iterable[Row], ignored_raters: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Answers with a mean score below REVIEW_SCORE and no correction yet, worst first.
+
+    Thumbs and ratings of ignored raters do not count.
+    """
     scores: dict[str, list[float]] = {}
     for row in scored:
+        if row["user"] in ignored_raters and row["signal"] in VOTES:
+            continue
         scores.setdefault(row["event_id"], []).append(row["score"])
     rows = []
     for event in events:

@@ -80,3 +80,21 @@ def test_the_review_queue_is_worst_first_without_corrected_ones():
     ]
     rows = review_queue(events, signals(events))
     assert [row["event_id"] for row in rows] == ["e1", "e2"]
+
+
+def test_pairs_of_a_user_are_capped_by_week():
+    events = [event(f"e{n}", correction=f"better {n}") for n in range(5)]
+    events += [event("e5", correction="better", week="2026-09-07"), event("e6", user="v")]
+    events[-1]["correction"] = "mine"
+    kept = preference_pairs(events, {"u", "v"}, max_per_week=2)
+    assert len([pair for pair in kept if pair["week"] == "2026-08-31"]) == 3
+    assert {pair["event_id"] for pair in kept} >= {"e5", "e6"}
+    assert preference_pairs(events[::-1], {"u", "v"}, max_per_week=2) == kept
+
+
+def test_the_review_queue_does_not_hear_ignored_raters():
+    events = [event("e1", thumb="down"), event("e2", thumb="down", user="spammer")]
+    rows = review_queue(events, signals(events), {"spammer"})
+    assert [row["event_id"] for row in rows] == ["e1"]
+    regenerated = [event("e3", thumb="up", regenerated=True, user="spammer")]
+    assert len(review_queue(regenerated, signals(regenerated), {"spammer"})) == 1

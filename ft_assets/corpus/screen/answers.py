@@ -13,29 +13,49 @@ _FILLERS = frozenset(
 )  # fmt: skip
 _WORDS = re.compile(r"[^\W_]+")
 _SYMBOL = re.compile(r"[\U0001f300-\U0001faff\u2600-\u27bf]")  # a thumb is an answer
-_SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？\n]*")
+_SENTENCE = re.compile("[^.!?\u3002\uff01\uff1f\n]+[.!?\u3002\uff01\uff1f\n]*")
 MAX_REFUSAL_CHARS = 400
 REST_CHARS = 25  # of a canned answer: a greeting, a signature
 
-_CANNOT = r"(?:ca(?:n'?|nn?o)t|can not|am not able to|'?m not able to|(?:am|'m) unable to|won'?t|will not|could not|couldn'?t)"
+_CANNOT = (
+    r"(?:ca(?:n'?|nn?o)t|can not|am not able to|'?m not able to"
+    r"|(?:am|'m) unable to|won'?t|will not|could not|couldn'?t)"
+)
 _REFUSALS = re.compile(
     "|".join(
         (
-            rf"\bi(?:'m| am)? ?(?:really |very |so )?(?:sorry|afraid)?\b.{{0,40}}\bi ?{_CANNOT} (?:be able to )?(?:help|assist|answer|comply|fulfil|fulfill|provide|do that|respond|discuss|process|complete|support|engage|continue|generate|create)",
-            rf"\bi ?{_CANNOT} (?:help|assist|answer|comply|fulfil|fulfill|respond|provide that|do that|discuss that|complete)",
-            r"\bas an? (?:ai|artificial intelligence|language model|virtual assistant|chatbot)\b.{0,80}\b(?:can|am|do|have)(?:no|n'?| ?no)t\b",
-            r"\b(?:i|we) (?:do not|don't|did not|didn't) (?:have|find) (?:enough|sufficient|the|any|access to)\b.{0,30}\b(?:information|data|context|details|knowledge)",
-            r"\bi (?:do not|don't|did not|didn't) (?:know|understand)(?: (?:the answer|that|your (?:question|request)|what you mean|how to (?:answer|help).{0,20}))?[.!]",
-            r"\b(?:something|things) went wrong\b|\b(?:an|unexpected|internal|unknown)(?: unexpected| internal| unknown)? (?:server )?error (?:has )?(?:occurred|happened)",
-            r"\b(?:please )?(?:try again|come back) (?:later|in a (?:few|moment|while))|\b(?:service|system|server|request) (?:is )?(?:temporarily |currently )?(?:unavailable|timed out|failed)",
-            r"\b(?:this|that|your) (?:request|question|content|topic)\b.{0,30}\b(?:cannot|can't|can not) be (?:answered|processed|completed|fulfilled)|\bviolates? (?:our|the) (?:content |usage )?polic",
+            rf"\bi(?:'m| am)? ?(?:really |very |so )?(?:sorry|afraid)?\b.{{0,40}}\bi "
+            rf"?{_CANNOT} (?:be able to )?(?:help|assist|answer|comply|fulfil|fulfill|provide|"
+            r"do that|respond|discuss|process|complete|support|engage|continue|generate|"
+            r"create)",
+            rf"\bi ?{_CANNOT} (?:help|assist|answer|comply|fulfil|fulfill|respond|provide "
+            r"that|do that|discuss that|complete)",
+            r"\bas an? (?:ai|artificial intelligence|language model|virtual assistant|"
+            r"chatbot)\b.{0,80}\b(?:can|am|do|have)(?:no|n'?| ?no)t\b",
+            r"\b(?:i|we) (?:do not|don't|did not|didn't) (?:have|find) (?:enough|sufficient|"
+            r"the|any|access to)\b.{0,30}\b(?:information|data|context|details|knowledge)",
+            r"\bi (?:do not|don't|did not|didn't) (?:know|understand)(?: (?:the answer|that|"
+            r"your (?:question|request)|what you mean|how to (?:answer|help).{0,20}))?[.!]",
+            r"\b(?:something|things) went wrong\b|\b(?:an|unexpected|internal|unknown)(?: "
+            r"unexpected| internal| unknown)? (?:server )?error (?:has )?(?:occurred|happened)(?=[.!]|$)",
+            r"\b(?:please )?(?:try again|come back) (?:later|in a (?:few|moment|while))|"
+            r"\b(?:service|system|server|request) (?:is )?(?:temporarily |currently "
+            r")?(?:unavailable|timed out|failed)",
+            r"\b(?:this|that|your) (?:request|question|content|topic)\b.{0,30}\b(?:cannot|"
+            r"can't|can not) be (?:answered|processed|completed|fulfilled)|\bviolates? (?:our|"
+            r"the) (?:content |usage )?polic",
             # German, French, Spanish, Italian, Portuguese, Dutch
-            r"\b(?:es )?tut mir leid\b.{0,60}\b(?:kann|könnte|darf|weiß)\b.{0,60}\bnicht\b|\b(?:dabei|damit|hierbei) kann ich (?:ihnen |dir )?(?:leider )?nicht (?:helfen|weiterhelfen)",
-            r"\b(?:désolée?|navrée?|excusez-moi)\b.{0,60}\bje ne (?:peux|sais|suis)\b.{0,40}\b(?:pas|aider)|\bje ne peux pas (?:vous |t')?(?:aider|répondre)",
+            r"\b(?:es )?tut mir leid\b.{0,60}\b(?:kann|könnte|darf|weiß)\b.{0,60}\bnicht\b|"
+            r"\b(?:dabei|damit|hierbei) kann ich (?:ihnen |dir )?(?:leider )?nicht (?:helfen|"
+            r"weiterhelfen)",
+            r"\b(?:désolée?|navrée?|excusez-moi)\b.{0,60}\bje ne (?:peux|sais|"
+            r"suis)\b.{0,40}\b(?:pas|aider)|\bje ne peux pas (?:vous |t')?(?:aider|répondre)",
             r"\blo siento\b.{0,60}\bno (?:puedo|sé|tengo)|\bno puedo (?:ayudar|responder)",
             r"\bmi dispiace\b.{0,60}\bnon (?:posso|so|sono)|\bnon posso (?:aiutar|risponder)",
-            r"\b(?:desculpe|lamento|sinto muito)\b.{0,60}\bnão (?:posso|consigo|sei)|\bnão posso (?:ajudar|responder)",
-            r"\bhet spijt me\b.{0,60}\bniet\b|\bhelaas kan ik\b.{0,40}\bniet (?:helpen|beantwoorden)",
+            r"\b(?:desculpe|lamento|sinto muito)\b.{0,60}\bnão (?:posso|consigo|sei)|\bnão "
+            r"posso (?:ajudar|responder)",
+            r"\bhet spijt me\b.{0,60}\bniet\b|\bhelaas kan ik\b.{0,40}\bniet (?:helpen|"
+            r"beantwoorden)",
         )
     ),
     re.IGNORECASE,
@@ -43,14 +63,21 @@ _REFUSALS = re.compile(
 _BOILERPLATE = re.compile(
     "|".join(
         (
-            r"\bthis is an? (?:automated|automatic|auto-generated|system.generated)\b|\bautomatic(?:ally)? (?:reply|generated)\b",
-            r"\b(?:please )?do not reply (?:directly )?to this (?:e-?mail|message)\b|\bunmonitored (?:mailbox|inbox|address)",
+            r"\bthis is an? (?:automated|automatic|auto-generated|system.generated)\b|"
+            r"\bautomatic(?:ally)? (?:reply|generated)\b",
+            r"\b(?:please )?do not reply (?:directly )?to this (?:e-?mail|message)\b|"
+            r"\bunmonitored (?:mailbox|inbox|address)",
             r"\bout of (?:the )?office\b.{0,60}\b(?:until|from|return|back|reply)\b",
             r"\b(?:we|this (?:web)?site) uses? cookies\b|\baccept (?:all )?cookies\b",
-            r"\bunsubscribe (?:here|from this|at any time)|\ball rights reserved\b|\bcopyright (?:©|\(c\))",
-            r"\byour (?:call|message|feedback|opinion) is (?:very )?important to us\b|\bticket (?:number )?\S{1,20} has been (?:created|received|opened)",
-            r"\bthe information (?:contained )?in this (?:e-?mail|message|communication) (?:is|may be) confidential",
-            r"\b(?:dies ist eine automatische|ceci est un message automatique|este es un mensaje automático|questo è un messaggio automatico|esta é uma mensagem automática)",
+            r"\bunsubscribe (?:here|from this|at any time)|\ball rights reserved\b|"
+            r"\bcopyright (?:©|\(c\))",
+            r"\byour (?:call|message|feedback|opinion) is (?:very )?important to us\b|"
+            r"\bticket (?:number )?\S{1,20} has been (?:created|received|opened)",
+            r"\bthe information (?:contained )?in this (?:e-?mail|message|communication) "
+            r"(?:is|may be) confidential",
+            r"\b(?:dies ist eine automatische|ceci est un message automatique|este es un "
+            r"mensaje automático|questo è un messaggio automatico|esta é uma mensagem "
+            r"automática)",
             r"\benable javascript\b|\bpage not found\b|\b404 (?:error|not found)\b",
         )
     ),
@@ -91,8 +118,10 @@ def _canned(answer: str, pattern: re.Pattern[str], limit: int = MAX_REFUSAL_CHAR
 
 
 _COURTESY = re.compile(
-    r"^\W*(?:(?:i am|i'm|we are|we're) )?(?:so |very |really )?(?:sorry|apologi[sz]e|apologies|unfortunately|thank|thanks|hello|hi|dear|"
-    r"please (?:contact|try|rephrase|ask|reach)|is there anything else|let me know|how else|can i help|"
+    r"^\W*(?:(?:i am|i'm|we are|we're) )?(?:so |very |really )?(?:sorry|apologi[sz]e|"
+    r"apologies|unfortunately|thank|thanks|hello|hi|dear|"
+    r"please (?:contact|try|rephrase|ask|reach)|is there anything else|let me know|how else|"
+    r"can i help|"
     r"could you (?:please )?(?:rephrase|provide|clarify))",
     re.IGNORECASE,
 )  # fmt: skip

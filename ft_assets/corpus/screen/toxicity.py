@@ -3,9 +3,9 @@
 The model is that of alt-profanity-check (MIT; a linear SVM over words, trained on 200,000 labelled
 comments in English, Victor Zhou 2019). It takes anatomy and criminal law for abuse, so their words
 are hidden from it, and a text that uses many of them, a consultation or a ruling, needs more than
-its opinion. Not found: abuse without any marked word, hints, irony; outside English, German, French,
-Spanish, Italian and Portuguese nothing but what the lists share. Profanity of a customer about a
-product is scored, but below the limit unless it is aimed at somebody.
+its opinion. An expletive alone is how angry customers speak: it counts when it is aimed at somebody
+or comes with another. Not found: abuse without any marked word, hints, irony; outside English,
+German, French, Spanish, Italian and Portuguese nothing but what the lists share.
 """
 
 import re
@@ -21,7 +21,19 @@ from ft_assets.corpus.screen import toxic_terms as terms
 MAX_CHARS = 4_000  # of each end: abuse stands at the beginning or the end of a long text
 PROFESSIONAL_WORDS = 4  # different words of medicine or law that make a text professional
 SLUR, HARM, VULGAR, AIMED = 1.0, 0.95, 0.9, 0.9
-_FOLD = str.maketrans({"\u2019": "'", "\u2018": "'", "0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "@": "a", "$": "s"})
+_FOLD = str.maketrans(
+    {
+        "\u2019": "'",
+        "\u2018": "'",
+        "0": "o",
+        "1": "i",
+        "3": "e",
+        "4": "a",
+        "5": "s",
+        "@": "a",
+        "$": "s",
+    }
+)
 _LEET = re.compile(r"[a-z][013457@$]+[a-z]|[@$][a-z]{2}")
 _MASKED = re.compile(r"([a-z])[*#.\-_]{1,3}(?=[a-z*])")
 _CLINICAL = re.compile(rf"\b(?:{terms.CLINICAL})\b")
@@ -54,10 +66,10 @@ def _listed(text: str) -> float:
 
 
 def _worst(text: str) -> float:
-    slur, harm, vulgar, sexual, aimed = _patterns()
+    slur, harm, contraband, prescribed, vulgar, sexual, aimed = _patterns()
     if slur.search(text):
         return SLUR
-    if harm.search(text):
+    if harm.search(text) or (contraband.search(text) and not prescribed.search(text)):
         return HARM
     if (vulgar.search(text) or sexual.search(text)) and not _professional(text):
         return VULGAR
@@ -83,6 +95,8 @@ def _patterns() -> tuple[Any, ...]:
     patterns = (
         rf"\b(?:{terms.SLURS})\b",
         "|".join(terms.HARM),
+        terms.CONTRABAND,
+        terms.PRESCRIBED,
         rf"\b(?:{terms.VULGAR})\b",
         terms.SEXUAL,
         "|".join(terms.AIMED),
@@ -92,6 +106,6 @@ def _patterns() -> tuple[Any, ...]:
 
 @cache
 def _model() -> Any:
-    from profanity_check import predict_prob  # ty: ignore[unresolved-import]  (no stubs)
+    from profanity_check import predict_prob
 
     return predict_prob
