@@ -37,7 +37,8 @@ _REFUSALS = re.compile(
             r"\bi (?:do not|don't|did not|didn't) (?:know|understand)(?: (?:the answer|that|"
             r"your (?:question|request)|what you mean|how to (?:answer|help).{0,20}))?[.!]",
             r"\b(?:something|things) went wrong\b|\b(?:an|unexpected|internal|unknown)(?: "
-            r"unexpected| internal| unknown)? (?:server )?error (?:has )?(?:occurred|happened)(?=[.!]|$)",
+            r"unexpected| internal| unknown)? (?:server )?error "
+            r"(?:has )?(?:occurred|happened)(?=[.!]|$)",
             r"\b(?:please )?(?:try again|come back) (?:later|in a (?:few|moment|while))|"
             r"\b(?:service|system|server|request) (?:is )?(?:temporarily |currently "
             r")?(?:unavailable|timed out|failed)",

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, RUF001  (rows of tables stay on one line; curly quotes are what is tested)
 import pytest
 
 from ft_assets.corpus.screen.answers import boilerplate, is_empty, refusal

@@ -10,14 +10,14 @@ WORDS = {
     "farm": "cow milk field harvest tractor barn grain sheep meadow plough seed hay",
     "sea": "ship harbour anchor sail tide crew captain deck mast wave current port",
 }
-SHARED = "the of and to a in for is on that with how what when can my you it please thanks".split()
+SHARED = "the of and to a in for is on that with how what when can my you it please thanks"
 
 
 def texts(domain: str, number: int, seed: int = 0) -> list[str]:
     draw = random.Random(f"{domain}{seed}")
-    own = WORDS[domain].split()
+    own, shared = WORDS[domain].split(), SHARED.split()
     return [
-        " ".join(draw.choice(own if draw.random() < 0.5 else SHARED) for _ in range(25))
+        " ".join(draw.choice(own if draw.random() < 0.5 else shared) for _ in range(25))
         for _ in range(number)
     ]
 
