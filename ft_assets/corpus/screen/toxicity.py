@@ -3,9 +3,10 @@
 The model is that of alt-profanity-check (MIT; a linear SVM over words, trained on 200,000 labelled
 comments in English, Victor Zhou 2019). It takes anatomy and criminal law for abuse, so their words
 are hidden from it; and sexual words of the lists do not count in a text with several words of a
-consultation, a ruling or a contract. An expletive alone is how angry customers speak: it counts when it is aimed at somebody
-or comes with another. Not found: abuse without any marked word, hints, irony; outside English,
-German, French, Spanish, Italian and Portuguese nothing but what the lists share.
+consultation, a ruling or a contract. An expletive alone is how angry customers speak: it counts
+when it is aimed at somebody or comes with another. Not found: abuse without any marked word, hints,
+irony; outside English, German, French, Spanish, Italian and Portuguese nothing but what the lists
+share.
 """
 
 import re
