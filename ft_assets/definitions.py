@@ -12,6 +12,7 @@ warnings.filterwarnings("ignore", message=".*with varying BackfillPolicies")
 
 import ft_assets.adapters.assets as adapters
 import ft_assets.corpus.assets as corpus
+import ft_assets.corpus.dedup_assets as deduplication
 import ft_assets.corpus.screen_assets as screening
 import ft_assets.deployment.assets as deployment
 import ft_assets.evaluation.assets as evaluation
@@ -30,7 +31,8 @@ from ft_sensors.drift import retrain_on_drift
 from ft_sensors.landing import take_up_new_weeks
 from ft_sensors.reports import report_new_weeks
 
-STAGES = (raw, corpus, screening, feedback, adapters, evaluation, deployment, monitoring)
+CORPUS = (screening, deduplication, corpus)
+STAGES = (raw, *CORPUS, feedback, adapters, evaluation, deployment, monitoring)
 
 
 def resources(settings: Platform) -> dict[str, object]:

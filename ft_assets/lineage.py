@@ -3,8 +3,14 @@
 The graph itself is in the assets' arguments; tests/test_definitions.py compares.
 """
 
-WEEKLY = ("raw_logs", "anonymized_logs", "feedback_signals")  # domain x week
+WEEKLY = (  # domain x week
+    *("raw_logs", "anonymized_logs", "screened_logs", "log_signatures"),
+    "feedback_signals",
+)
 SOURCES = ("raw_users", "raw_documents", "raw_annotations", "raw_corrections")
-CORPUS = ("anonymized_documents", "anonymized_examples", "eval_set", "training_corpus")
+CORPUS = (
+    *("anonymized_documents", "anonymized_examples", "screened_texts"),
+    *("influence_report", "duplicate_clusters", "eval_set", "training_corpus"),
+)
 RELEASE = ("eval_report", "canary_release", "deployed_model")
 RETRAINED = (*SOURCES, *CORPUS, "lora_adapter", *RELEASE)  # of one domain, once its weeks are there

@@ -14,6 +14,7 @@ weeks = dg.DynamicPartitionsDefinition(name=WEEKS)
 domain_weeks = dg.MultiPartitionsDefinition({"domain": domains, "week": weeks})
 
 all_weeks_of_the_domain = dg.MultiToSingleDimensionPartitionMapping("domain")
+ALL_WEEKS = dg.AssetIn(partition_mapping=all_weeks_of_the_domain)
 
 
 def split_key(key: str) -> tuple[str, str]:

@@ -1,7 +1,9 @@
 """From raw rows to a training corpus and an evaluation set, without personal data."""
 
+import glob
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -15,18 +17,22 @@ from ft_assets.corpus.anonymize import (
     anonymize_logs,
     consent_states,
 )
+from ft_assets.corpus.benchmarks import benchmark_prints
 from ft_assets.corpus.compose import (
-    CorpusRow,
     Counts,
-    EvalRow,
     Policy,
     compose_eval,
     compose_training,
 )
+from ft_assets.corpus.dedup import Clusters
+from ft_assets.corpus.dedup_assets import read_batches, read_clusters
+from ft_assets.corpus.fingerprints import Fingerprints
 from ft_assets.corpus.mixture import Replay
+from ft_assets.corpus.pool import Batch
+from ft_assets.corpus.screen_assets import RATERS, refused_keys
 from ft_assets.expectations.checks import expectation_checks, guarded
 from ft_assets.expectations.derived import Given
-from ft_assets.partitions import all_weeks_of_the_domain, domain_weeks, domains, split_key
+from ft_assets.partitions import ALL_WEEKS, domain_weeks, domains, split_key
 from ft_assets.publishing import (
     Refs,
     count_metadata,
@@ -43,8 +49,6 @@ from ft_assets.settings import platform
 from ft_resources.lakefs.client import LakeFS, to_parquet
 from ft_resources.lakefs.ref import Ref
 from ft_resources.pseudonyms import Pseudonyms
-
-ALL_WEEKS = dg.AssetIn(partition_mapping=all_weeks_of_the_domain)
 
 
 @dg.asset(
@@ -121,13 +125,17 @@ def anonymized_examples(
     group_name="corpus",
     kinds={"lakefs", "python"},
     code_version="1",
-    ins={"anonymized_logs": ALL_WEEKS},
+    ins={"log_signatures": ALL_WEEKS, "screened_logs": ALL_WEEKS},
     check_specs=expectation_checks("eval_set"),
 )
 def eval_set(
     context: dg.AssetExecutionContext,
-    anonymized_logs: Refs,
+    log_signatures: Refs,
+    screened_logs: Refs,
     anonymized_examples: Refs,
+    screened_texts: Refs,
+    duplicate_clusters: Refs,
+    influence_report: Refs,
     raw_users: Refs,
     lakefs: LakeFS,
     pseudonyms: Pseudonyms,
@@ -143,13 +151,26 @@ def eval_set(
         unknown_fields="ignore",
     )
     own = anonymize_cases(cases.rows)
-    logs, examples = _inputs(lakefs, domain, anonymized_logs, anonymized_examples)
-    consent = _consent(lakefs, domain, raw_users, pseudonyms)
-    chosen = compose_eval(own.rows, examples, logs, consent, _policy())
+    logs, examples, clusters = _inputs(
+        lakefs, domain, log_signatures, anonymized_examples, duplicate_clusters
+    )
+    chosen = compose_eval(
+        own.rows,
+        examples,
+        logs,
+        _consent(lakefs, domain, raw_users, pseudonyms),
+        _policy(),
+        refused=_refused(lakefs, domain, screened_logs, screened_texts, influence_report),
+        clusters=clusters,
+        ignored_raters=_ignored_raters(lakefs, domain, influence_report),
+    )
 
-    table = pd.DataFrame(chosen.rows, columns=pd.Index(EVAL_COLUMNS))
+    table = chosen.table.to_pandas()
     inputs = {
-        **anonymized_logs,
+        **log_signatures,
+        "duplicate_clusters": duplicate_clusters[domain],
+        "screened_texts": screened_texts[domain],
+        "influence_report": influence_report[domain],
         "examples": anonymized_examples[domain],
         "users": raw_users[domain],
     }
@@ -180,14 +201,18 @@ def eval_set(
     group_name="corpus",
     kinds={"lakefs", "python"},
     code_version="1",
-    ins={"anonymized_logs": ALL_WEEKS},
+    ins={"log_signatures": ALL_WEEKS, "screened_logs": ALL_WEEKS},
     check_specs=expectation_checks("training_corpus"),
 )
 def training_corpus(
     context: dg.AssetExecutionContext,
-    anonymized_logs: Refs,
+    log_signatures: Refs,
+    screened_logs: Refs,
     anonymized_examples: Refs,
     anonymized_documents: Refs,
+    screened_texts: Refs,
+    duplicate_clusters: Refs,
+    influence_report: Refs,
     raw_users: Refs,
     eval_set: Refs,
     lakefs: LakeFS,
@@ -195,15 +220,30 @@ def training_corpus(
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """What the adapter learns from: consented, filtered, deduplicated, split, in chat form."""
     domain = context.partition_key
-    logs, examples = _inputs(lakefs, domain, anonymized_logs, anonymized_examples)
-    documents = table_rows(lakefs, one(anonymized_documents, "anonymized_documents", domain))
-    consent = _consent(lakefs, domain, raw_users, pseudonyms)
-    evaluation = table_rows(lakefs, one(eval_set, "eval_set", domain))
-    corpus = compose_training(logs, examples, documents, consent, evaluation, _policy())
+    logs, examples, clusters = _inputs(
+        lakefs, domain, log_signatures, anonymized_examples, duplicate_clusters
+    )
+    documents = lakefs.read_records(one(anonymized_documents, "anonymized_documents", domain))
+    evaluation = lakefs.read_records(one(eval_set, "eval_set", domain))
+    corpus = compose_training(
+        logs,
+        examples,
+        documents,
+        _consent(lakefs, domain, raw_users, pseudonyms),
+        evaluation,
+        _policy(),
+        refused=_refused(lakefs, domain, screened_logs, screened_texts, influence_report),
+        clusters=clusters,
+        benchmarks=_benchmarks(),
+        ignored_raters=_ignored_raters(lakefs, domain, influence_report),
+    )
 
-    table = pd.DataFrame(corpus.rows, columns=pd.Index(CORPUS_COLUMNS))
+    table = corpus.table.to_pandas()
     inputs = {
-        **anonymized_logs,
+        **log_signatures,
+        "duplicate_clusters": duplicate_clusters[domain],
+        "screened_texts": screened_texts[domain],
+        "influence_report": influence_report[domain],
         "examples": anonymized_examples[domain],
         "documents": anonymized_documents[domain],
         "users": raw_users[domain],
@@ -217,14 +257,10 @@ def training_corpus(
     merged = yield from guarded(context, lakefs, draft, {domain: table}, message, given)
     facts = {
         **_corpus_facts(corpus.counts),
-        "weeks": dg.MetadataValue.json(_weeks(anonymized_logs)),
+        "weeks": dg.MetadataValue.json(_weeks(log_signatures)),
         **merged.facts[domain],
     }
     yield materialized(context, lakefs, {domain: merged.refs[prefix]}, {domain: facts})
-
-
-CORPUS_COLUMNS = list(CorpusRow.__annotations__)
-EVAL_COLUMNS = list(EvalRow.__annotations__)
 
 
 def _log_prefix(key: str) -> str:
@@ -266,16 +302,41 @@ def _corpus_facts(counts: Counts) -> dict[str, Any]:
 
 
 def _inputs(
-    lakefs: LakeFS, domain: str, logs: Refs, examples: Refs
-) -> tuple[list[dict], list[dict]]:
-    events = [row for _, ref in sorted(logs.items()) for row in table_rows(lakefs, ref)]
-    return events, table_rows(lakefs, one(examples, "anonymized_examples", domain))
+    lakefs: LakeFS, domain: str, signatures: Refs, examples: Refs, clusters: Refs
+) -> tuple[list[Batch], list[Batch], Clusters]:
+    logs, pairs = read_batches(lakefs, domain, signatures, examples)
+    return logs, pairs, read_clusters(lakefs, clusters, domain)
 
 
-def table_rows(lakefs: LakeFS, ref: Ref) -> list[dict]:
-    table = lakefs.read_table(ref)
-    # Parquet reads a missing number or text back as NaN; rows know only None.
-    return table.astype(object).where(table.notna(), None).to_dict("records")
+def _refused(
+    lakefs: LakeFS, domain: str, logs: Refs, texts: Refs, influence: Refs
+) -> dict[str, str]:
+    """Reasons of the screening by row key; what a row says comes before who pushes it."""
+    refs = [ref for _, ref in sorted(logs.items())]
+    refs += [one(texts, "screened_texts", domain), one(influence, "influence_report", domain)]
+    return refused_keys(lakefs.read_records(ref) for ref in refs)
+
+
+def _ignored_raters(lakefs: LakeFS, domain: str, influence: Refs) -> frozenset[str]:
+    rows = lakefs.read_records(one(influence, "influence_report", domain), RATERS)
+    return frozenset(row["user"] for row in rows)
+
+
+def _benchmarks() -> dict[str, Fingerprints]:
+    settings = platform()
+    return {
+        name: benchmark_prints(
+            name,
+            [
+                Path(file)
+                for pattern in found.files
+                for file in glob.glob(settings.path(pattern), recursive=True)
+            ],
+            found.prompt,
+            found.response,
+        )
+        for name, found in settings.corpus.benchmarks.items()
+    }
 
 
 def _consent(lakefs: LakeFS, domain: str, users: Refs, pseudonyms: Pseudonyms) -> dict[str, str]:

@@ -16,7 +16,7 @@ is a hash of its owner, a look-up of its n-grams and the writing of it.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -188,13 +188,15 @@ def compose_eval(
     *,
     refused: Mapping[str, str] | None = None,
     clusters: Clusters | None = None,
+    ignored_raters: Collection[str] = (),
 ) -> EvalSet:
     """Return the domain's own cases, all but exact copies, then the held-out rows.
 
     A held-out row that overlaps an own case counts as contaminated and is dropped. `refused` is the
     verdict of the screening, reason by row key; `clusters` those of the same logs and examples.
+    Votes of `ignored_raters` (users) say nothing about a response.
     """
-    pool = _judge(logs, examples, consent, policy, refused or {}, clusters)
+    pool = _judge(logs, examples, consent, policy, refused or {}, clusters, ignored_raters)
     own = _own_cases(own_cases, policy)
     kept_own = np.flatnonzero(own.live)
     index = EvalIndex(_prints_of(own, kept_own), policy.near_duplicate_threshold)
@@ -228,6 +230,7 @@ def compose_training(
     *,
     refused: Mapping[str, str] | None = None,
     clusters: Clusters | None = None,
+    ignored_raters: Collection[str] = (),
     benchmarks: Mapping[str, Fingerprints] | None = None,
 ) -> Corpus:
     """Return the training and validation rows.
@@ -236,7 +239,7 @@ def compose_training(
     `refused` and `clusters` are as for compose_eval; a passage may be refused too.
     """
     refused = refused or {}
-    talks = _judge(logs, examples, consent, policy, refused, clusters)
+    talks = _judge(logs, examples, consent, policy, refused, clusters, ignored_raters)
     talks.drop(talks.side == SIDES.index(Side.HELD_OUT), Reason.HELD_OUT)
     # Validation asks how well conversations go, so it holds documents only for want of any.
     share = 0 if talks.live.any() else policy.validation_share
@@ -259,13 +262,14 @@ def _judge(
     policy: Policy,
     refused: Mapping[str, str],
     clusters: Clusters | None,
+    ignored_raters: Collection[str],
 ) -> Pool:
     """All interactions and examples, with group, side and the reason that drops them."""
     log_batches = _batches(logs, log_batch)
     pool = Pool(log_batches + [timed(b, log_batches) for b in _batches(examples, example_batch)])
     _check_permission(pool, consent)
     pool.refuse(refused)
-    _check_feedback(pool, policy)
+    _check_feedback(pool, policy, ignored_raters)
     _check_length(pool, policy)
     if clusters is None:
         prints = [batch.prints for batch in pool.batches]
@@ -292,7 +296,7 @@ def _check_permission(pool: Pool, consent: Mapping[str, str]) -> None:
     pool.drop(asked & (users != Consent.GRANTED).to_numpy(), Reason.NO_CONSENT)
 
 
-def _check_feedback(pool: Pool, policy: Policy) -> None:
+def _check_feedback(pool: Pool, policy: Policy, ignored_raters: Collection[str]) -> None:
     kinds, events = pool.texts("kind"), pool.texts("event_id")
     is_log = kinds == "log"
     fixed = set(events[kinds == "correction"].tolist()) - {""}
@@ -304,8 +308,9 @@ def _check_feedback(pool: Pool, policy: Policy) -> None:
     judged = is_log & ~pool.numbers(pc.fill_null(pool.table["corrected"], False))
     rating = pool.numbers(pc.fill_null(pool.table["rating"], policy.rating_floor))
     regenerated = pool.numbers(pc.fill_null(pool.table["regenerated"], False))
-    pool.drop(judged & (pool.texts("thumb") == "down"), Reason.THUMBS_DOWN)
-    pool.drop(judged & (rating < policy.rating_floor), Reason.LOW_RATING)
+    voted = judged & ~np.isin(pool.texts("user").astype(str), list(ignored_raters))
+    pool.drop(voted & (pool.texts("thumb") == "down"), Reason.THUMBS_DOWN)
+    pool.drop(voted & (rating < policy.rating_floor), Reason.LOW_RATING)
     pool.drop(judged & regenerated, Reason.REGENERATED)
 
 

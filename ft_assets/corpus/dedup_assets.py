@@ -19,12 +19,11 @@ from ft_assets.corpus.pool import (
     log_batch,
     timed,
 )
-from ft_assets.partitions import all_weeks_of_the_domain, domain_weeks, domains, split_key
+from ft_assets.partitions import ALL_WEEKS, domain_weeks, domains, split_key
 from ft_assets.publishing import Refs, markdown_table, materialized, newest_ref, one, open_draft
 from ft_resources.lakefs.client import LakeFS
 from ft_resources.lakefs.ref import Ref
 
-ALL_WEEKS = dg.AssetIn(partition_mapping=all_weeks_of_the_domain)
 CLUSTERS_FILE = "rows.parquet"
 
 

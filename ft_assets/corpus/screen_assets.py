@@ -8,7 +8,6 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from ft_assets.corpus.assets import ALL_WEEKS, table_rows
 from ft_assets.corpus.screen.domains import DomainProfiles
 from ft_assets.corpus.screen.from_settings import influence_policy, screen_policy
 from ft_assets.corpus.screen.influence import UserInfluence, influence
@@ -16,7 +15,7 @@ from ft_assets.corpus.screen.language_mix import language_mix_svg
 from ft_assets.corpus.screen.profile_texts import profile_texts
 from ft_assets.corpus.screen.reasons import Verdict
 from ft_assets.corpus.screen.screening import screen, screen_documents
-from ft_assets.partitions import domain_weeks, domains, split_key
+from ft_assets.partitions import ALL_WEEKS, domain_weeks, domains, split_key
 from ft_assets.publishing import (
     Refs,
     count_metadata,
@@ -32,6 +31,7 @@ from ft_resources.lakefs.ref import Ref
 
 VERDICT_COLUMNS = ["key", "reason", "language", "scores"]
 PROFILES = "profiles.bin"
+RATERS = "raters.parquet"
 
 
 @dg.asset(
@@ -48,10 +48,10 @@ def domain_profiles(
     """Word statistics of every domain's static text, by which a row of another domain is told."""
     texts = {
         domain: profile_texts(
-            table_rows(lakefs, anonymized_documents[domain])
+            lakefs.read_records(anonymized_documents[domain])
             if domain in anonymized_documents
             else [],
-            table_rows(lakefs, anonymized_examples[domain])
+            lakefs.read_records(anonymized_examples[domain])
             if domain in anonymized_examples
             else [],
         )
@@ -95,7 +95,7 @@ def screened_logs(
     )
     done = {
         key: _screened(
-            table_rows(lakefs, one(anonymized_logs, "anonymized_logs", key)), key, profiles
+            lakefs.read_records(one(anonymized_logs, "anonymized_logs", key)), key, profiles
         )
         for key in context.partition_keys
     }
@@ -123,8 +123,8 @@ def screened_texts(
     policy = screen_policy(platform().screening_of(domain))
     documents = one(anonymized_documents, "anonymized_documents", domain)
     examples = one(anonymized_examples, "anonymized_examples", domain)
-    rows = table_rows(lakefs, examples)
-    verdicts = screen_documents(table_rows(lakefs, documents), policy) | {
+    rows = lakefs.read_records(examples)
+    verdicts = screen_documents(lakefs.read_records(documents), policy) | {
         f"{row['kind']}:{row['example_id']}": verdict
         for row, verdict in zip(rows, screen(rows, policy), strict=True)
     }
@@ -149,7 +149,7 @@ def influence_report(
 ) -> dg.MaterializeResult:
     """Over all weeks: whose votes are ignored, which answers are pushed, who weighs how much."""
     domain = context.partition_key
-    events = [row for _, ref in sorted(anonymized_logs.items()) for row in table_rows(lakefs, ref)]
+    events = [row for _, ref in sorted(anonymized_logs.items()) for row in lakefs.read_records(ref)]
     found = influence(events, influence_policy(platform().screening_of(domain)))
     draft = open_draft(context, lakefs, lakefs.repository, anonymized_logs)
     prefix = f"influence_report/domain={domain}/"
@@ -159,7 +159,7 @@ def influence_report(
     )
     draft.write(
         prefix,
-        {"rows.parquet": to_parquet(_table(verdicts)), "raters.parquet": to_parquet(raters)},
+        {"rows.parquet": to_parquet(_table(verdicts)), RATERS: to_parquet(raters)},
     )
     draft.commit(f"influence_report: {domain}, {len(found.refused)} events refused")
     ref = draft.merge()[prefix]
@@ -208,7 +208,6 @@ def _facts(verdicts: Iterable[Verdict]) -> dict[str, Any]:
     mix = sorted(languages.items(), key=lambda item: (-item[1], item[0]))
     return {
         **count_metadata(len(found), len(found) - reasons.total(), 0, reasons),
-        "reasons": markdown_table(["refused because", "rows"], sorted(reasons.items())),
         "languages": markdown_table(
             ["language", "rows", "share"],
             [[name, rows, f"{rows / len(found):.1%}"] for name, rows in mix],

@@ -7,7 +7,6 @@ from typing import Any
 
 import dagster as dg
 
-from ft_assets.corpus.assets import table_rows
 from ft_assets.deployment.canary import Limits, Replay, Verdict, judge, sample
 from ft_assets.partitions import domains
 from ft_assets.publishing import (
@@ -133,7 +132,7 @@ def deployed_model(
     release_ref = one(canary_release, "canary_release", domain)
     release = lakefs.read_json(release_ref, "release.json")
     rows = sample(
-        table_rows(lakefs, one(eval_set, "eval_set", domain)), platform().canary.replay_rows
+        lakefs.read_records(one(eval_set, "eval_set", domain)), platform().canary.replay_rows
     )
     client = gateway.client()
     route = _route(client, domain)

@@ -4,13 +4,12 @@ import dagster as dg
 import pandas as pd
 
 from ft_assets.corpus.anonymize import consent_states
-from ft_assets.corpus.assets import ALL_WEEKS, table_rows
 from ft_assets.corpus.screen.from_settings import influence_policy
 from ft_assets.corpus.screen.influence import ignored_raters, with_capped_votes
 from ft_assets.feedback.signals import preference_pairs as pairs_of
 from ft_assets.feedback.signals import review_queue as queue_of
 from ft_assets.feedback.signals import signals
-from ft_assets.partitions import domain_weeks, domains, split_key
+from ft_assets.partitions import ALL_WEEKS, domain_weeks, domains, split_key
 from ft_assets.publishing import Refs, markdown_table, materialized, one, open_draft
 from ft_assets.settings import platform
 from ft_resources.lakefs.client import LakeFS, to_parquet
@@ -93,7 +92,7 @@ def preference_pairs(
     users = lakefs.read_rows(one(raw_users, "raw_users", domain))
     states = consent_states(users, pseudonyms.of)
     allowed = {user for user, state in states.items() if state == "granted"}
-    events = [row for _, ref in sorted(anonymized_logs.items()) for row in table_rows(lakefs, ref)]
+    events = [row for _, ref in sorted(anonymized_logs.items()) for row in lakefs.read_records(ref)]
     limit = platform().screening_of(domain).max_votes
     table = pd.DataFrame(pairs_of(events, allowed, limit), columns=pd.Index(PAIR_COLUMNS))
     return _publish(
@@ -116,15 +115,17 @@ def review_queue(
 ) -> dg.MaterializeResult:
     """Badly received answers that nobody has corrected yet, worst first."""
     domain = context.partition_key
-    events = [row for _, ref in sorted(anonymized_logs.items()) for row in table_rows(lakefs, ref)]
-    scored = [row for _, ref in sorted(feedback_signals.items()) for row in table_rows(lakefs, ref)]
+    events = [row for _, ref in sorted(anonymized_logs.items()) for row in lakefs.read_records(ref)]
+    scored = [
+        row for _, ref in sorted(feedback_signals.items()) for row in lakefs.read_records(ref)
+    ]
     ignored = ignored_raters(events, influence_policy(platform().screening_of(domain)))
     table = pd.DataFrame(queue_of(events, scored, ignored), columns=pd.Index(QUEUE_COLUMNS))
     return _publish(context, lakefs, anonymized_logs, table, "week")
 
 
 def _signals(lakefs: LakeFS, logs: Refs, key: str) -> pd.DataFrame:
-    events = table_rows(lakefs, one(logs, "anonymized_logs", key))
+    events = lakefs.read_records(one(logs, "anonymized_logs", key))
     limit = platform().screening_of(split_key(key)[0]).max_votes
     return pd.DataFrame(signals(with_capped_votes(events, limit)), columns=pd.Index(SIGNAL_COLUMNS))
 

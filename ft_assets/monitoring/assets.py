@@ -5,10 +5,9 @@ import json
 import dagster as dg
 import pandas as pd
 
-from ft_assets.corpus.assets import ALL_WEEKS
 from ft_assets.monitoring.drift import DriftLimits, DriftResult, Verdict, measure_drift
 from ft_assets.monitoring.weeks import newest_untrained
-from ft_assets.partitions import domains, split_key
+from ft_assets.partitions import ALL_WEEKS, domains, split_key
 from ft_assets.publishing import (
     Refs,
     combined,

@@ -102,6 +102,11 @@ class LakeFS(dg.ConfigurableResource):
     def read_table(self, ref: Ref, name: str = "rows.parquet") -> pd.DataFrame:
         return pd.read_parquet(io.BytesIO(self.read(ref, name)))
 
+    def read_records(self, ref: Ref, name: str = "rows.parquet") -> list[dict]:
+        """The rows of a table. Parquet reads a missing value back as NaN; rows know only None."""
+        table = self.read_table(ref, name)
+        return table.astype(object).where(table.notna(), None).to_dict("records")
+
     def read_json(self, ref: Ref, name: str) -> dict:
         return json.loads(self.read(ref, name))
 

@@ -508,6 +508,17 @@ def test_refused_rows_count_under_the_reason_of_the_screening():
     assert corpus.counts.dropped == {"toxic": 1, "prompt_injection": 1, Reason.NO_CONSENT: 1}
 
 
+def test_votes_of_an_ignored_rater_say_nothing():
+    logs = [
+        *(log("e1", user="u1", thumb="down"), log("e2", user="u1", rating=1)),
+        log("e3", user="u2", thumb="down"),
+    ]
+    consent = {"u1": "granted", "u2": "granted"}
+    corpus = compose_training(logs, [], [], consent, [], ALL_TRAIN, ignored_raters={"u1"})
+    assert sorted(row["row_id"] for row in corpus.rows) == ["log:e1", "log:e2"]
+    assert corpus.counts.dropped == {Reason.THUMBS_DOWN: 1}
+
+
 def test_older_weeks_are_replayed_by_a_stable_share():
     weeks = [f"2026-09-{7 * n + 7:02d}" for n in range(3)]
     logs = [log(f"e{n}-{i}", week=week) for n, week in enumerate(weeks) for i in range(100)]

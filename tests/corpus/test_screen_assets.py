@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from ft_assets.corpus.assets import table_rows
 from ft_assets.corpus.screen.domains import DomainProfiles
 from ft_assets.corpus.screen_assets import PROFILES, refused_keys
 from tests.graph import World, make_world
@@ -86,7 +85,7 @@ def world(tmp_path_factory, lakefs_server):
 
 
 def rows(world: World, asset: str, partition: str) -> list[dict]:
-    return table_rows(world.lakefs, world.ref(asset, partition))
+    return world.lakefs.read_records(world.ref(asset, partition))
 
 
 def test_there_is_a_verdict_on_every_event(world: World):

@@ -1,6 +1,6 @@
 """Near-duplicates against datasketch and datatrove, on generated texts with planted copies.
 
-    python -m tests.bench_dedup
+    python -m tests.bench.dedup
 
 A third of the texts are copies in which 0 to 10 % of the words were changed. A copy counts for
 recall when word 5-grams of it and its original have a Jaccard similarity of 0.8 or more; a pair

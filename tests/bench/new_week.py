@@ -1,6 +1,6 @@
 """What one new week costs against a rebuild of all, at 4, 12 and 52 weeks of the sample feed.
 
-    python -m tests.bench_new_week
+    python -m tests.bench.new_week
 
 A rebuild takes up, anonymizes and fingerprints every week, clusters and composes. A new week does
 the same for the newest week alone and then clusters and composes all weeks from what is kept on

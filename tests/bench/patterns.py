@@ -1,7 +1,7 @@
 # ruff: noqa: E501  (lines of logs stay on one line)
 """The pattern layer against Presidio's pattern recognizers, one thread each, taking turns.
 
-`python -m tests.bench_patterns [FILE ...]`: generated logs, sentences and prose, or the lines of
+`python -m tests.bench.patterns [FILE ...]`: generated logs, sentences and prose, or the lines of
 files (for `.jsonl` and `.jsonl.gz` the field `text` of each). Needs presidio-analyzer:
 `pip install '.[bench]'`.
 
