@@ -27,6 +27,7 @@ from ft_resources.lakefs.client import LakeFS
 from ft_resources.mlflow import MlflowTracking, ModelRegistry
 from ft_resources.pseudonyms import Pseudonyms
 from ft_resources.trainer import LocalTrainer
+from ft_resources.vault.raw_zone import RawZone
 from ft_sensors.drift import retrain_on_drift
 from ft_sensors.landing import take_up_new_weeks
 from ft_sensors.reports import report_new_weeks
@@ -48,6 +49,11 @@ def resources(settings: Platform) -> dict[str, object]:
             repository=versioning.repository,
             raw_repository=versioning.raw_repository,
             storage_namespace=versioning.storage_namespace,
+        ),
+        "raw_zone": RawZone(
+            tenant=settings.vault.tenant,
+            tenant_key=dg.EnvVar(secrets.TENANT_KEY),
+            folder=settings.path(settings.vault.folder),
         ),
         "pseudonyms": Pseudonyms(key=dg.EnvVar(secrets.PSEUDONYM_KEY)),
         "trainer": LocalTrainer(

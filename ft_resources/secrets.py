@@ -11,6 +11,7 @@ from pathlib import Path
 
 LAKEFS_ACCESS_KEY_ID = "LAKECTL_CREDENTIALS_ACCESS_KEY_ID"
 LAKEFS_SECRET_ACCESS_KEY = "LAKECTL_CREDENTIALS_SECRET_ACCESS_KEY"  # noqa: S105 - a name
+TENANT_KEY = "FT_TENANT_KEY"  # wraps the data key of every subject of the raw zone
 PSEUDONYM_KEY = "FT_PSEUDONYM_KEY"  # HMAC key: same person, same pseudonym, within one tenant
 GATEWAY_ADMIN_KEY = "FT_GATEWAY_ADMIN_KEY"
 GATEWAY_API_KEY = "FT_GATEWAY_API_KEY"  # optional on loopback: callers of /v1
@@ -19,6 +20,7 @@ SIGNING_KEY = "FT_SIGNING_KEY"  # HMAC key of adapter manifests and routing docu
 GENERATED = {
     LAKEFS_ACCESS_KEY_ID: lambda: "AKIA" + secrets.token_hex(8).upper(),
     LAKEFS_SECRET_ACCESS_KEY: lambda: secrets.token_urlsafe(30),
+    TENANT_KEY: lambda: secrets.token_hex(32),
     PSEUDONYM_KEY: lambda: secrets.token_hex(32),
     GATEWAY_ADMIN_KEY: lambda: secrets.token_urlsafe(24),
     SIGNING_KEY: lambda: secrets.token_hex(32),

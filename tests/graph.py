@@ -23,6 +23,7 @@ from ft_resources.lakefs.ref import Ref
 from ft_resources.mlflow import MlflowTracking, ModelRegistry
 from ft_resources.pseudonyms import Pseudonyms
 from ft_resources.trainer import LocalTrainer
+from ft_resources.vault.raw_zone import RawZone
 from tests.resources.gateway import world as gateways
 from tests.resources.lakefs.running import ServerProcess
 
@@ -33,6 +34,7 @@ class World:
     instance: dg.DagsterInstance
     resources: dict[str, Any]
     lakefs: LakeFS
+    raw_zone: RawZone
     assets: list = field(default_factory=list)
 
     def land(self, domain: str, name: str, rows: Iterable[Mapping[str, Any]] | bytes) -> None:
@@ -97,6 +99,9 @@ class World:
     def ref(self, asset: str, partition: str | None = None) -> Ref:
         return Ref(**self.facts(asset, partition)["ref"])
 
+    def raw_rows(self, asset: str, partition: str) -> list[dict[str, Any]]:
+        return self.raw_zone.read_rows(self.lakefs, self.ref(asset, partition)).rows
+
     def repository(self, raw: bool = False) -> lakefs.Repository:
         name = self.lakefs.raw_repository if raw else self.lakefs.repository
         return lakefs.Repository(name, client=self.lakefs.client())
@@ -122,10 +127,12 @@ def make_world(
         storage_namespace="local://{repository}",
     )
     store.ensure()
+    raw_zone = RawZone(tenant="tests", tenant_key="5a" * 32, folder=str(folder / "vault"))
     tracking = f"sqlite:///{folder}/mlflow.db"
     resources = {
         **definitions.resources(platform()),
         "lakefs": store,
+        "raw_zone": raw_zone,
         "pseudonyms": Pseudonyms(key="pseudonym-key-of-the-tests"),
         "trainer": LocalTrainer(work_folder=str(folder / "work"), threads=1),
         "mlflow": MlflowTracking(
@@ -147,4 +154,4 @@ def make_world(
     home = folder / "dagster"
     home.mkdir()
     instance = dg.DagsterInstance.local_temp(str(home), overrides={"telemetry": {"enabled": False}})
-    return World(folder, instance, resources, store, assets)
+    return World(folder, instance, resources, store, raw_zone, assets)

@@ -189,7 +189,7 @@ def test_answers_of_the_gateway_are_taken_up_as_logs(world: World, gateway):
     monday = week_of(datetime.now(UTC))
     world.instance.add_dynamic_partitions(WEEK_PARTITIONS, [monday])
     world.make("raw_logs", partition=f"finance|{monday}")
-    stored = world.lakefs.read_rows(world.ref("raw_logs", f"finance|{monday}"))
+    stored = world.raw_rows("raw_logs", f"finance|{monday}")
     [row] = [row for row in stored if row["event_id"] == answer.id]
     assert row["thumb"] == "up"
     assert row["model_version"] == champion(world, "finance")

@@ -21,6 +21,7 @@ Pseudonym = Callable[[str, str], str]  # (kind, value) -> keyed hash
 
 class Reason(StrEnum):
     EMPTY_TEXT = "empty_text"
+    ERASED = "erased"  # its subject's key is destroyed: the raw row cannot be read
     NOT_APPROVED = "not_approved"  # a correction that no reviewer has approved
 
 
@@ -33,6 +34,13 @@ class Anonymized:
     fixes: Counter[str] = field(default_factory=Counter)  # texts by what cleaning repaired
     dropped: Counter[str] = field(default_factory=Counter)
     rows_in: int = 0
+
+    def without_erased(self, rows: int) -> "Anonymized":
+        """Itself, with rows counted that came in unreadable."""
+        self.rows_in += rows
+        if rows:
+            self.dropped[Reason.ERASED] += rows
+        return self
 
     def _text(self, placeholders: Placeholders, text: str) -> str:
         cleaned = clean(text)

@@ -49,6 +49,7 @@ from ft_assets.settings import platform
 from ft_resources.lakefs.client import LakeFS, to_parquet
 from ft_resources.lakefs.ref import Ref
 from ft_resources.pseudonyms import Pseudonyms
+from ft_resources.vault.raw_zone import RawZone
 
 
 @dg.asset(
@@ -60,13 +61,17 @@ from ft_resources.pseudonyms import Pseudonyms
     check_specs=expectation_checks("anonymized_logs"),
 )
 def anonymized_logs(
-    context: dg.AssetExecutionContext, raw_logs: Refs, lakefs: LakeFS, pseudonyms: Pseudonyms
+    context: dg.AssetExecutionContext,
+    raw_logs: Refs,
+    lakefs: LakeFS,
+    raw_zone: RawZone,
+    pseudonyms: Pseudonyms,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Cleaned events with identifiers replaced by placeholders, users by pseudonyms."""
-    done = {
-        key: anonymize_logs(lakefs.read_rows(one(raw_logs, "raw_logs", key)), pseudonyms.of)
-        for key in context.partition_keys
-    }
+    done = {}
+    for key in context.partition_keys:
+        raw = raw_zone.read_rows(lakefs, one(raw_logs, "raw_logs", key))
+        done[key] = anonymize_logs(raw.rows, pseudonyms.of).without_erased(raw.erased)
     draft = open_draft(context, lakefs, lakefs.repository, raw_logs)
     tables = {key: pd.DataFrame(result.rows) for key, result in done.items()}
     for key, table in tables.items():
@@ -86,12 +91,13 @@ def anonymized_logs(
     check_specs=expectation_checks("anonymized_documents"),
 )
 def anonymized_documents(
-    context: dg.AssetExecutionContext, raw_documents: Refs, lakefs: LakeFS
+    context: dg.AssetExecutionContext, raw_documents: Refs, lakefs: LakeFS, raw_zone: RawZone
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Documents, cleaned and with identifiers replaced by placeholders."""
     domain = context.partition_key
-    raw = lakefs.read_rows(one(raw_documents, "raw_documents", domain))
-    yield from _publish_anonymized(context, lakefs, raw_documents, anonymize_documents(raw))
+    raw = raw_zone.read_rows(lakefs, one(raw_documents, "raw_documents", domain))
+    result = anonymize_documents(raw.rows).without_erased(raw.erased)
+    yield from _publish_anonymized(context, lakefs, raw_documents, result)
 
 
 @dg.asset(
@@ -106,13 +112,14 @@ def anonymized_examples(
     raw_annotations: Refs,
     raw_corrections: Refs,
     lakefs: LakeFS,
+    raw_zone: RawZone,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Annotated pairs and approved corrections, cleaned and with identifiers replaced."""
     domain = context.partition_key
-    result = anonymize_examples(
-        lakefs.read_rows(one(raw_annotations, "raw_annotations", domain)),
-        lakefs.read_rows(one(raw_corrections, "raw_corrections", domain)),
-    )
+    annotations = raw_zone.read_rows(lakefs, one(raw_annotations, "raw_annotations", domain))
+    corrections = raw_zone.read_rows(lakefs, one(raw_corrections, "raw_corrections", domain))
+    result = anonymize_examples(annotations.rows, corrections.rows)
+    result = result.without_erased(annotations.erased + corrections.erased)
     inputs = {
         "raw_annotations": raw_annotations[domain],
         "raw_corrections": raw_corrections[domain],
@@ -138,6 +145,7 @@ def eval_set(
     influence_report: Refs,
     raw_users: Refs,
     lakefs: LakeFS,
+    raw_zone: RawZone,
     pseudonyms: Pseudonyms,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """The domain's own test cases and the held-out rows; never part of the training corpus."""
@@ -158,7 +166,7 @@ def eval_set(
         own.rows,
         examples,
         logs,
-        _consent(lakefs, domain, raw_users, pseudonyms),
+        _consent(lakefs, raw_zone, domain, raw_users, pseudonyms),
         _policy(),
         refused=_refused(lakefs, domain, screened_logs, screened_texts, influence_report),
         clusters=clusters,
@@ -216,6 +224,7 @@ def training_corpus(
     raw_users: Refs,
     eval_set: Refs,
     lakefs: LakeFS,
+    raw_zone: RawZone,
     pseudonyms: Pseudonyms,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """What the adapter learns from: consented, filtered, deduplicated, split, in chat form."""
@@ -229,7 +238,7 @@ def training_corpus(
         logs,
         examples,
         documents,
-        _consent(lakefs, domain, raw_users, pseudonyms),
+        _consent(lakefs, raw_zone, domain, raw_users, pseudonyms),
         evaluation,
         _policy(),
         refused=_refused(lakefs, domain, screened_logs, screened_texts, influence_report),
@@ -339,8 +348,12 @@ def _benchmarks() -> dict[str, Fingerprints]:
     }
 
 
-def _consent(lakefs: LakeFS, domain: str, users: Refs, pseudonyms: Pseudonyms) -> dict[str, str]:
-    return consent_states(lakefs.read_rows(one(users, "raw_users", domain)), pseudonyms.of)
+def _consent(
+    lakefs: LakeFS, raw_zone: RawZone, domain: str, users: Refs, pseudonyms: Pseudonyms
+) -> dict[str, str]:
+    """A user whose row was erased is not listed, and so has given no consent."""
+    rows = raw_zone.read_rows(lakefs, one(users, "raw_users", domain)).rows
+    return consent_states(rows, pseudonyms.of)
 
 
 def _policy() -> Policy:

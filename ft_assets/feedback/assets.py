@@ -15,6 +15,7 @@ from ft_assets.settings import platform
 from ft_resources.lakefs.client import LakeFS, to_parquet
 from ft_resources.lakefs.ref import Ref
 from ft_resources.pseudonyms import Pseudonyms
+from ft_resources.vault.raw_zone import RawZone
 
 SIGNAL_COLUMNS = [
     "event_id",
@@ -85,11 +86,12 @@ def preference_pairs(
     anonymized_logs: Refs,
     raw_users: Refs,
     lakefs: LakeFS,
+    raw_zone: RawZone,
     pseudonyms: Pseudonyms,
 ) -> dg.MaterializeResult:
     """Chosen and rejected answers to the same prompt, of users who consented."""
     domain = context.partition_key
-    users = lakefs.read_rows(one(raw_users, "raw_users", domain))
+    users = raw_zone.read_rows(lakefs, one(raw_users, "raw_users", domain)).rows
     states = consent_states(users, pseudonyms.of)
     allowed = {user for user, state in states.items() if state == "granted"}
     events = [row for _, ref in sorted(anonymized_logs.items()) for row in lakefs.read_records(ref)]

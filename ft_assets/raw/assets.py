@@ -1,6 +1,7 @@
 """The raw zone: what was delivered, typed. The only assets that hold personal data."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,11 +20,11 @@ from ft_assets.publishing import (
 )
 from ft_assets.raw import schema
 from ft_assets.raw.intake import Intake, take_up
-from ft_assets.raw.quarantine import to_lines
 from ft_assets.raw.sources import list_files
 from ft_assets.settings import platform
-from ft_resources.lakefs.client import LakeFS, to_json_lines
+from ft_resources.lakefs.client import LakeFS
 from ft_resources.lakefs.ref import Ref
+from ft_resources.vault.raw_zone import QUARANTINE, ROWS, RawZone, erased_count
 
 Made = Iterator[dg.AssetCheckResult | dg.MaterializeResult]
 
@@ -36,7 +37,7 @@ Made = Iterator[dg.AssetCheckResult | dg.MaterializeResult]
     backfill_policy=dg.BackfillPolicy.single_run(),
     check_specs=expectation_checks("raw_logs"),
 )
-def raw_logs(context: dg.AssetExecutionContext, lakefs: LakeFS) -> Made:
+def raw_logs(context: dg.AssetExecutionContext, lakefs: LakeFS, raw_zone: RawZone) -> Made:
     """Interaction events of one domain and week as delivered; what does not fit is quarantined."""
     wanted: dict[str, list[str]] = {}
     for key in context.partition_keys:
@@ -48,7 +49,11 @@ def raw_logs(context: dg.AssetExecutionContext, lakefs: LakeFS) -> Made:
         for week, intake in _intake_by_week(domain, weeks).items()
     }
     yield from _publish(
-        context, lakefs, taken, lambda key: "raw_logs/domain={}/week={}/".format(*split_key(key))
+        context,
+        lakefs,
+        raw_zone,
+        taken,
+        lambda key: "raw_logs/domain={}/week={}/".format(*split_key(key)),
     )
 
 
@@ -69,10 +74,12 @@ def _raw_asset(kind: str, model: type[schema.Row], description: str) -> dg.Asset
         description=description,
         check_specs=expectation_checks(f"raw_{kind}"),
     )
-    def _asset(context: dg.AssetExecutionContext, lakefs: LakeFS) -> Made:
+    def _asset(context: dg.AssetExecutionContext, lakefs: LakeFS, raw_zone: RawZone) -> Made:
         domain = context.partition_key
         taken = {domain: _take_up(domain, kind, model, None)}
-        yield from _publish(context, lakefs, taken, lambda key: f"raw_{kind}/domain={key}/")
+        yield from _publish(
+            context, lakefs, raw_zone, taken, lambda key: f"raw_{kind}/domain={key}/"
+        )
 
     return _asset
 
@@ -103,18 +110,19 @@ def _take_up(domain: str, kind: str, model: type[schema.Row], weeks: set[str] | 
 def _publish(
     context: dg.AssetExecutionContext,
     lakefs: LakeFS,
+    raw_zone: RawZone,
     taken: Mapping[str, Intake],
     prefix: Callable[[str], str],
 ) -> Made:
     draft = open_draft(context, lakefs, lakefs.raw_repository, {})
+    kind = context.asset_key.to_user_string().removeprefix("raw_")
+    written = {}
     for key, intake in taken.items():
-        draft.write(
-            prefix(key),
-            {
-                "rows.jsonl.gz": to_json_lines(intake.rows),
-                "quarantine.jsonl.gz": to_lines(intake.quarantined),
-            },
-        )
+        place, domain = prefix(key), key.split("|")[0]
+        rows = raw_zone.write_rows(place, f"{domain}/{kind}", intake.rows)
+        refused = raw_zone.write_quarantine(place, domain, map(asdict, intake.quarantined))
+        draft.write(place, {ROWS: rows.data, QUARANTINE: refused.data})
+        written[key] = rows, refused
     message = f"{context.asset_key.to_user_string()}: take up {', '.join(taken)}"[:200]
     tables = {
         key: pd.DataFrame(intake.rows).assign(
@@ -127,12 +135,16 @@ def _publish(
     metadata: dict[str | None, dict[str, Any]] = {
         key: {
             **count_metadata(
-                intake.rows_in, len(intake.rows), len(intake.quarantined), intake.dropped
+                intake.rows_in,
+                rows.rows,
+                refused.rows,
+                {**intake.dropped, **erased_count(rows, refused)},
             ),
             **counted("quarantine_reasons", "reason", intake.reasons()),
             "files": markdown_table(["file", "rows"], sorted(intake.files().items())),
             **merged.facts[key],
         }
         for key, intake in taken.items()
+        for rows, refused in [written[key]]
     }
     yield materialized(context, lakefs, refs, metadata)

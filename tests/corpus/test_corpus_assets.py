@@ -57,7 +57,8 @@ def test_every_delivered_log_line_is_in_one_week(world: World, feed):
 
 def test_quarantine_names_line_and_reason(world: World):
     week = max(WEEKS, key=lambda w: world.facts("raw_logs", f"{DOMAIN}|{w}")["quarantined"])
-    rows = world.lakefs.read_rows(world.ref("raw_logs", f"{DOMAIN}|{week}"), "quarantine.jsonl.gz")
+    ref = world.ref("raw_logs", f"{DOMAIN}|{week}")
+    rows = world.raw_zone.read_quarantine(world.lakefs, ref).rows
     assert rows
     for row in rows:
         assert row["source_line"] >= 1
@@ -75,11 +76,11 @@ def test_stored_rows_are_those_counted(world: World):
 
 
 def test_nobody_without_consent_is_trained_on(world: World):
-    users = world.lakefs.read_rows(world.ref("raw_users", DOMAIN))
+    users = world.raw_rows("raw_users", DOMAIN)
     logs = [
         row
         for week in WEEKS
-        for row in world.lakefs.read_rows(world.ref("raw_logs", f"{DOMAIN}|{week}"))
+        for row in world.raw_rows("raw_logs", f"{DOMAIN}|{week}")
     ]
     silent = {u["user_id"] for u in users if not u["training_consent"] or u["erasure_requested_at"]}
     theirs = {row["event_id"] for row in logs if row["user_id"] in silent}
@@ -214,7 +215,7 @@ def test_pages_name_nobody(world: World, feed):
 
 def test_a_late_event_changes_its_own_week_alone(world: World):
     versions = {week: world.ref("raw_logs", f"{DOMAIN}|{week}").digest for week in WEEKS}
-    row = world.lakefs.read_rows(world.ref("raw_logs", f"{DOMAIN}|{WEEKS[0]}"))[0]
+    row = world.raw_rows("raw_logs", f"{DOMAIN}|{WEEKS[0]}")[0]
     fields = {k: v for k, v in row.items() if k not in {"week", "source_file", "source_line"}}
     world.land(DOMAIN, "logs-late.jsonl", [{**fields, "event_id": "late-1", "prompt": "late"}])
     world.make("raw_logs", partition=DOMAIN, weeks=(WEEKS[0], WEEKS[-1]))

@@ -1,0 +1,144 @@
+"""The raw zone at rest: what the raw assets write and the corpus assets read, encrypted.
+
+The folder holds keys.db (data keys, store.py) and audit.jsonl (who looked, audit.py). Without both
+that folder and FT_TENANT_KEY nobody reads a raw row; back up both, apart from each other.
+"""
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import dagster as dg
+
+from ft_resources.lakefs.client import LakeFS
+from ft_resources.lakefs.ref import Ref
+from ft_resources.vault import subjects
+from ft_resources.vault.keys import TenantKey
+from ft_resources.vault.sealed_rows import Row, Rows, Written, write_rows
+from ft_resources.vault.store import KeyStore
+
+ROWS = "rows.enc"
+QUARANTINE = "quarantine.enc"
+KEYS_FILE = "keys.db"
+ERASED = "erased"  # the drop reason of rows whose subject was erased
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """An object to store. `erased` rows were left out: their subject's key is destroyed."""
+
+    data: bytes = field(repr=False)
+    rows: int
+    erased: int
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What can still be read of an object; `erased` rows cannot."""
+
+    rows: list[dict[str, Any]] = field(repr=False)
+    erased: int
+
+
+def erased_count(*objects: Sealed | Opened) -> dict[str, int]:
+    """The rows of these objects that an erasure took, as a drop reason; none for none."""
+    erased = sum(each.erased for each in objects)
+    return {ERASED: erased} if erased else {}
+
+
+class RawZone(dg.ConfigurableResource):
+    """Encrypts by subject. `prefix` is where an object lies: rows open at that place alone."""
+
+    tenant: str
+    tenant_key: str  # 64 hex digits
+    folder: str  # of the vault
+
+    def store(self) -> KeyStore:
+        key = TenantKey.parse(self.tenant, self.tenant_key)
+        return KeyStore(Path(self.folder) / KEYS_FILE, key)
+
+    def write_rows(self, prefix: str, source: str, rows: Iterable[Row]) -> Sealed:
+        """`source` is domain and kind of the rows, "finance/logs"."""
+        out = io.BytesIO()
+        written = self.stream_rows(out, prefix, source, rows)
+        return Sealed(out.getvalue(), written.rows, written.erased)
+
+    def stream_rows(self, out: BinaryIO, prefix: str, source: str, rows: Iterable[Row]) -> Written:
+        """`write_rows` in bounded memory."""
+        store = self.store()
+        owners = _Owners(store)
+        owned = ((owners.living(subjects.of_row(row, source)), row) for row in rows)
+        return write_rows(out, owned, store, prefix + ROWS)
+
+    def write_quarantine(
+        self,
+        prefix: str,
+        domain: str,
+        records: Iterable[Row],
+        user_fields: Sequence[str] = ("user_id",),
+    ) -> Sealed:
+        """Records have the line as delivered in `raw`."""
+        store = self.store()
+        owners = _Owners(store)
+        owned = (
+            (owners.living(subjects.of_line(record["raw"], domain, user_fields)), record)
+            for record in records
+        )
+        out = io.BytesIO()
+        written = write_rows(out, owned, store, prefix + QUARANTINE)
+        return Sealed(out.getvalue(), written.rows, written.erased)
+
+    def read_rows(self, lakefs: LakeFS, ref: Ref) -> Opened:
+        """Raises Tampered or VaultError (keys.py); never for rows whose key is destroyed."""
+        return self._read(lakefs, ref, ROWS)
+
+    def read_quarantine(self, lakefs: LakeFS, ref: Ref) -> Opened:
+        return self._read(lakefs, ref, QUARANTINE)
+
+    def open_rows(self, stream: BinaryIO, prefix: str, name: str = ROWS) -> Rows:
+        """The rows of a stored object one after the other, in bounded memory."""
+        return Rows(stream, self.store(), prefix + name)
+
+    def _read(self, lakefs: LakeFS, ref: Ref, name: str) -> Opened:
+        found = self.open_rows(io.BytesIO(lakefs.read(ref, name)), ref.path, name)
+        return Opened(list(found), found.erased)
+
+    def destroy(self, names: Iterable[str]) -> int:
+        """Make what these subjects own unreadable in every commit; how many had a key.
+
+        What belongs to no person ("source:", "quarantine:") gets a new key with its next row.
+        """
+        store = self.store()
+        owners = _Owners(store)
+        ids = []
+        for name in names:
+            if not subjects.SUBJECT.fullmatch(name):
+                raise ValueError(
+                    "a subject is written kind:name, with the kinds user, reviewer, annotator, "
+                    "event, source, quarantine, document and example"
+                )
+            ids += [store.subject_id(each) for each in owners.living((name,))]
+        return store.destroy(ids)
+
+
+class _Owners:
+    """Gives sources and quarantines another name once their key was destroyed."""
+
+    def __init__(self, store: KeyStore) -> None:
+        self._store = store
+        self._current: dict[str, str] = {}
+
+    def living(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        if names[0].startswith(("source:", "quarantine:")):
+            return (self._current.get(names[0]) or self._find(names[0]),)
+        return names
+
+    def _find(self, name: str) -> str:
+        current, generation = name, 1
+        while self._store.is_erased(self._store.subject_id(current)):
+            generation += 1
+            current = f"{name}#{generation}"
+        self._current[name] = current
+        return current
