@@ -226,7 +226,7 @@ class KeyStore:
     def _wrong_key(self) -> WrongTenantKey:
         return WrongTenantKey(
             f"FT_TENANT_KEY is not the key of {self.file} (tenant {self.tenant!r}), or the file "
-            "was changed; set the key it was made with, and restart what runs since before a rotation"
+            "was changed; set the key it was made with; restart what runs since before a rotation"
         )
 
     def _prepare(self) -> None:
