@@ -217,17 +217,9 @@ class Versioning(Section):
     storage_namespace: str = "local://{repository}"  # e.g. s3://bucket/{repository}
 
 
-class Role(Section):
-    """Who may see what the operator `vault` has put away."""
-
-    types: list[str] = []  # of identifiers; "*" is all of them
-    users: list[str] = []  # names of the operating system who may take the role; none: anybody
-
-
 class VaultSettings(Section):
     tenant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")] = "default"
     folder: str = "{state}/vault"
-    roles: dict[str, Role] = {}  # without a role nothing can be revealed
 
 
 class MlflowSettings(Section):

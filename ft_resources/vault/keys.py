@@ -2,7 +2,7 @@
 
 The tenant key (FT_TENANT_KEY, 32 bytes as hex) encrypts nothing itself: HKDF-SHA256 makes one key
 per purpose of it. It wraps the data key of every subject, and a few keys of the vault that must
-stay the same when the tenant key is changed (subject ids, audit log, containers, tokens).
+stay the same when the tenant key is changed (for subject ids and objects).
 """
 
 import os

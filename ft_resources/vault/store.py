@@ -8,8 +8,8 @@ makes a fork harmless.
 What "for good" means: the key is overwritten in place and deleted, the file is rebuilt without it
 (VACUUM; zeroes in freed pages alone would leave traces inside pages that SQLite has reordered), and
 the write-ahead log is cut to nothing. It does not reach copies: a backup of the file holds the keys
-it held. Keep backups for a shorter time than an erasure may take, or destroy again after restoring
-one (`ft vault destroy --replay` reads the subjects from the audit log). Blocks that a disk or a
+it held. Keep backups for a shorter time than an erasure may take, and destroy again after restoring
+one. Blocks that a disk or a
 copy-on-write file system has set aside are out of reach too; the tenant key protects those.
 """
 
@@ -32,16 +32,6 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS vault_keys (name TEXT PRIMARY KEY, wrapped BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS subjects (id BLOB PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tombstones (id BLOB PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tokens (
-    token TEXT PRIMARY KEY, type TEXT NOT NULL, subject BLOB NOT NULL, sealed BLOB NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS tokens_of_subject ON tokens (subject);
-CREATE TABLE IF NOT EXISTS surrogates (
-    kind TEXT, surrogate BLOB, owner BLOB NOT NULL, PRIMARY KEY (kind, surrogate)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS audit_head (
-    one INTEGER PRIMARY KEY CHECK (one = 1), n INTEGER NOT NULL, mac TEXT NOT NULL
-);
 """
 
 
@@ -102,7 +92,7 @@ class KeyStore:
             return _tombstones(db, list(set(ids)))
 
     def destroy(self, ids: Iterable[bytes]) -> int:
-        """Remove keys and vault tokens for good and leave tombstones; how many keys there were.
+        """Remove keys for good and leave tombstones; how many keys there were.
 
         A subject that had no key is buried too. Raises VaultError when another process holds the
         file so long that traces may be left; then call it again.
@@ -114,9 +104,7 @@ class KeyStore:
                 # In place first: a cell of equal size is overwritten where it lies.
                 for step in (
                     "UPDATE subjects SET wrapped = zeroblob(length(wrapped)) WHERE id = ?",
-                    "UPDATE tokens SET sealed = zeroblob(length(sealed)) WHERE subject = ?",
                     "DELETE FROM subjects WHERE id = ?",
-                    "DELETE FROM tokens WHERE subject = ?",
                     "INSERT OR IGNORE INTO tombstones VALUES (?)",
                 ):
                     db.executemany(step, wanted)
@@ -138,7 +126,7 @@ class KeyStore:
     def rewrap(self, new: TenantKey) -> int:
         """Wrap every key by another tenant key, in one step; how many keys that were.
 
-        Subject ids, encrypted rows and tokens stay as they are. Keys that a process has in memory
+        Subject ids and encrypted rows stay as they are. Keys that a process has in memory
         go on working until its call ends.
         """
         if new.tenant != self.tenant:
@@ -164,41 +152,8 @@ class KeyStore:
 
     def count(self) -> dict[str, int]:
         with self._connection() as db:
-            tables = ("subjects", "tombstones", "tokens")
+            tables = ("subjects", "tombstones")
             return {t: db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables}  # noqa: S608
-
-    def put_token(self, token: str, kind: str, subject_id: bytes, sealed: bytes) -> None:
-        with self._connection() as db:
-            row = (token, kind, subject_id, sealed)
-            db.execute("INSERT OR IGNORE INTO tokens VALUES (?, ?, ?, ?)", row)
-
-    def token(self, token: str) -> tuple[str, bytes, bytes] | None:
-        """(type, subject id, ciphertext)."""
-        with self._connection() as db:
-            select = "SELECT type, subject, sealed FROM tokens WHERE token = ?"
-            return db.execute(select, (token,)).fetchone()
-
-    def claim(self, kind: str, surrogate: str, owner: str) -> bool:
-        """Whether `owner` has this surrogate now; False when another owner was first.
-
-        Both are stored as keyed hashes, so that the file pairs no surrogate with a value.
-        """
-        names = (self.subject_id(f"surrogate|{surrogate}"), self.subject_id(f"owner|{owner}"))
-        with self._connection() as db:
-            select = "SELECT owner FROM surrogates WHERE kind = ? AND surrogate = ?"
-            if found := db.execute(select, (kind, names[0])).fetchone():
-                return found[0] == names[1]
-            db.execute("INSERT OR IGNORE INTO surrogates VALUES (?, ?, ?)", (kind, *names))
-            return db.execute(select, (kind, names[0])).fetchone()[0] == names[1]
-
-    def audit_head(self) -> tuple[int, str]:
-        """Number and MAC of the newest audit entry; (0, "") before the first."""
-        with self._connection() as db:
-            return db.execute("SELECT n, mac FROM audit_head").fetchone() or (0, "")
-
-    def set_audit_head(self, n: int, mac: str) -> None:
-        with self._connection() as db:
-            db.execute("INSERT OR REPLACE INTO audit_head VALUES (1, ?, ?)", (n, mac))
 
     def vault_key(self, name: str) -> bytes:
         """A key of the vault itself: the same after `rewrap`. Made when it is first asked for."""

@@ -163,14 +163,6 @@ def test_a_backup_opens_like_the_original(store, tmp_path):
     assert stat.S_IMODE((tmp_path / "copy.db").stat().st_mode) == 0o600
 
 
-def test_a_surrogate_has_one_owner(store):
-    assert store.claim("CREDIT_CARD", "9912", "a")
-    assert store.claim("CREDIT_CARD", "9912", "a")
-    assert not store.claim("CREDIT_CARD", "9912", "b")
-    assert store.claim("IBAN", "9912", "b")
-    assert b"9912" not in on_disk(store)
-
-
 def _keys_in_a_process(file, names, out):
     store = KeyStore(file, TENANT)
     out.put(store.keys_for_writing([store.subject_id(name) for name in names]))
