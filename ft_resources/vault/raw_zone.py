@@ -1,7 +1,7 @@
 """The raw zone at rest: what the raw assets write and the corpus assets read, encrypted.
 
-The folder holds keys.db, the data keys (store.py). Without both that folder and FT_TENANT_KEY nobody
-reads a raw row; back up both, apart from each other.
+The folder holds keys.db, the data keys (store.py). Without both that folder and FT_TENANT_KEY
+nobody reads a raw row; back up both, apart from each other.
 """
 
 import io

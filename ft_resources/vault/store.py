@@ -150,11 +150,6 @@ class KeyStore:
             target.chmod(0o600)
             db.backup(copy)
 
-    def count(self) -> dict[str, int]:
-        with self._connection() as db:
-            tables = ("subjects", "tombstones")
-            return {t: db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables}  # noqa: S608
-
     def vault_key(self, name: str) -> bytes:
         """A key of the vault itself: the same after `rewrap`. Made when it is first asked for."""
         with self._connection() as db:
