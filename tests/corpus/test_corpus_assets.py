@@ -77,11 +77,7 @@ def test_stored_rows_are_those_counted(world: World):
 
 def test_nobody_without_consent_is_trained_on(world: World):
     users = world.raw_rows("raw_users", DOMAIN)
-    logs = [
-        row
-        for week in WEEKS
-        for row in world.raw_rows("raw_logs", f"{DOMAIN}|{week}")
-    ]
+    logs = [row for week in WEEKS for row in world.raw_rows("raw_logs", f"{DOMAIN}|{week}")]
     silent = {u["user_id"] for u in users if not u["training_consent"] or u["erasure_requested_at"]}
     theirs = {row["event_id"] for row in logs if row["user_id"] in silent}
     assert theirs
