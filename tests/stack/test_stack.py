@@ -18,6 +18,7 @@ import requests
 import yaml
 from lakefs.client import Client
 
+from ft_assets.lineage import RETRAINED, WEEKLY
 from ft_assets.publishing import newest
 from ft_assets.raw.sample_feed import write_feed
 from ft_assets.settings import load_platform
@@ -29,11 +30,6 @@ from ft_resources.gateway.client import GatewayClient
 pytestmark = [pytest.mark.stack, pytest.mark.filterwarnings("ignore")]
 
 DOMAINS = ["healthcare", "finance", "legal", "ecommerce"]
-BY_DOMAIN = [
-    *("raw_users", "raw_documents", "raw_annotations", "raw_corrections"),
-    *("anonymized_documents", "anonymized_examples", "eval_set", "training_corpus"),
-    *("lora_adapter", "eval_report", "canary_release", "deployed_model"),
-]
 RECIPE = (
     "rank: 4\nalpha: 8\nlearning_rate: 0.01\nmax_steps: 20\nmax_epochs: 50\nrow_tokens: 128\n"
     "batch_rows: 4\nreplay_share: 0.25\neval_every: 10\nvalidation_rows: 4\npatience: 2\n"
@@ -148,12 +144,12 @@ def test_landed_weeks_are_taken_up_by_the_sensor(running):
 
 
 def test_a_backfill_over_all_domains_completes(running):
-    backfill = running.api.backfill(BY_DOMAIN, DOMAINS, "all domains")
+    backfill = running.api.backfill(RETRAINED, DOMAINS, "all domains")
     state = running.until(
         lambda: (s := running.api.backfill_state(backfill)).ended and s, "the backfill", 420
     )
     assert state.status == "COMPLETED_SUCCESS"
-    assert state.assets == dict.fromkeys(BY_DOMAIN, (4, 4, 0))
+    assert state.assets == dict.fromkeys(RETRAINED, (4, 4, 0))
     trained = {
         record.run_id
         for record in running.instance.fetch_materializations(
@@ -182,12 +178,7 @@ def test_a_new_week_runs_that_domain_and_week_alone(running, tmp_path):
         ):
             event = entry.dagster_event.step_materialization_data.materialization
             made.add((event.asset_key.to_user_string(), event.partition))
-    assert made == {
-        ("raw_logs", "legal|2026-09-21"),
-        ("anonymized_logs", "legal|2026-09-21"),
-        ("feedback_signals", "legal|2026-09-21"),
-        ("drift_report", "legal"),
-    }
+    assert made == {("drift_report", "legal")} | {(name, "legal|2026-09-21") for name in WEEKLY}
 
 
 def _killed(running, victim) -> str:
