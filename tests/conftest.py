@@ -12,7 +12,7 @@ from tests.resources.lakefs.running import ServerProcess
 
 ROOT = Path(tempfile.mkdtemp(prefix="ft-tests-"))
 (ROOT / "quick.yaml").write_text(
-    "rank: 4\nalpha: 8\nlearning_rate: 0.01\nmax_steps: 30\nmax_epochs: 50\nrow_tokens: 128\n"
+    "rank: 4\nalpha: 8\nlearning_rate: 0.01\nmax_steps: 45\nmax_epochs: 50\nrow_tokens: 128\n"
     "batch_rows: 4\nreplay_share: 0.25\neval_every: 10\nvalidation_rows: 4\npatience: 2\n"
 )
 (ROOT / "platform.yaml").write_text(
