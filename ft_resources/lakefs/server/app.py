@@ -1,8 +1,8 @@
 """The embedded lakeFS server: what the clients `lakefs`, `lakefs-sdk` and lakefs-spec need.
 
 It keeps everything below one folder, described in repositories.py, and is made for one machine: no
-users or policies, hooks, imports, presigned URLs, pull requests or garbage collection. Calls for
-those are answered with 501 and a message, never silently ignored. Its pages (routes_pages.py) show
+users or policies, presigned URLs, pull requests, Lua or S3 gateway. Calls for those are answered
+with 501 and a message, never silently ignored. Its pages (routes_pages.py) show
 what is there; lakeFS's own also change it.
 
 Source of the contract: lakeFS's API as its Python clients 0.16 and 1.88 speak it,
@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ft_resources.lakefs.server import (
+    routes_actions,
     routes_commits,
     routes_objects,
     routes_pages,
@@ -34,24 +35,32 @@ from ft_resources.lakefs.server.auth import Authentication, Keys, is_page
 from ft_resources.lakefs.server.blobs import Blobs
 from ft_resources.lakefs.server.calls import Server
 from ft_resources.lakefs.server.errors import Refused, answer
+from ft_resources.lakefs.server.events import Events
+from ft_resources.lakefs.server.hooks import Hooks
+from ft_resources.lakefs.server.options import Options
 from ft_resources.lakefs.server.pages import error_page, refused_page
 from ft_resources.lakefs.server.repositories import Repositories
 
 
-def create_app(root: Path, access_key_id: str, secret_access_key: str) -> Starlette:
+def create_app(
+    root: Path, access_key_id: str, secret_access_key: str, options: Options | None = None
+) -> Starlette:
     """Open the folder, making it if it is not there. Raises OSError when a server runs on it."""
     keys = Keys(access_key_id, secret_access_key)
+    options = options or Options()
     root = root.resolve()
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.ExitStack() as opening:
         lock = opening.enter_context(_lock(root))
         repositories = Repositories(root)
         blobs = Blobs(root / "blobs", keys.derived("reserved names"))
+        events = Events(Hooks(options.functions, options.hook_hosts), blobs)
         opening.pop_all()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         yield
+        events.close()
         repositories.close()
         lock.close()
 
@@ -62,6 +71,7 @@ def create_app(root: Path, access_key_id: str, secret_access_key: str) -> Starle
             *routes_refs.ROUTES,
             *routes_commits.ROUTES,
             *routes_objects.ROUTES,
+            *routes_actions.ROUTES,
             *routes_server.REST,
             *routes_pages.ROUTES,
         ],
@@ -73,7 +83,7 @@ def create_app(root: Path, access_key_id: str, secret_access_key: str) -> Starle
         },
         lifespan=lifespan,
     )
-    app.state.server = Server(repositories, blobs, keys, int(time.time()))
+    app.state.server = Server(repositories, blobs, keys, int(time.time()), events, options)
     return app
 
 

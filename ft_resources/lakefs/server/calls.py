@@ -18,6 +18,8 @@ from starlette.responses import Response
 from ft_resources.lakefs.server.auth import Keys
 from ft_resources.lakefs.server.blobs import Blobs
 from ft_resources.lakefs.server.errors import BadRequest, TooLarge
+from ft_resources.lakefs.server.events import Apply, Events, Operation
+from ft_resources.lakefs.server.options import Options
 from ft_resources.lakefs.server.repositories import Repositories
 from ft_resources.lakefs.server.store import Repository
 
@@ -33,6 +35,8 @@ class Server:
     blobs: Blobs
     keys: Keys
     started: int  # Unix seconds
+    events: Events
+    options: Options
 
 
 class Call:
@@ -47,6 +51,13 @@ class Call:
     @property
     def repository(self) -> Repository:
         return self.server.repositories.get(self.path("repository"))
+
+    def operation(self, kind: str, source_ref: str, **known: Any) -> Operation:
+        return Operation(kind, self.path("repository"), source_ref, USER, **known)
+
+    def perform(self, operation: Operation, apply: Apply) -> str:
+        """Do it with its hooks; the id of the commit that `apply` returned."""
+        return self.server.events.perform(self.repository, operation, apply)
 
     def path(self, name: str) -> str:
         return self.request.path_params[name]

@@ -67,6 +67,16 @@ class RangeNotSatisfiable(Refused):
         return {"Content-Range": f"bytes */{self.size}"}  # where clients learn the size
 
 
+class Busy(Refused):
+    """A branch that is being worked on; clients try again."""
+
+    status = 429
+
+
+class Gone(Refused):
+    status = 410
+
+
 class NotEmbedded(Refused):
     status = 501
 

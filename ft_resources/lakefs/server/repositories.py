@@ -22,6 +22,7 @@ from ft_resources.lakefs.server.store import (
     Repository,
     create_schema,
     schema_version,
+    upgrade,
 )
 
 
@@ -108,12 +109,15 @@ class Repositories:
         if version == 0:
             _remove(file)
             return
-        if version != SCHEMA_VERSION:
+        if version not in (1, SCHEMA_VERSION):
             raise ValueError(
                 f"{file} has format {version}, this version reads {SCHEMA_VERSION}; "
                 "use the version that wrote it"
             )
         repository = Repository(file)
+        if version == 1:
+            with repository.write() as session:
+                upgrade(session)
         with repository.read() as session:
             self._infos[file.stem] = Info(**session.setting("repository"))
         self._open[file.stem] = repository

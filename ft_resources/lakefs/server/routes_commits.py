@@ -13,6 +13,7 @@ from ft_resources.lakefs.server.calls import USER, Call, route
 from ft_resources.lakefs.server.commits import NS, Commit, Text
 from ft_resources.lakefs.server.entries import Entry
 from ft_resources.lakefs.server.errors import BadRequest, MergeConflict
+from ft_resources.lakefs.server.events import Apply, Operation
 from ft_resources.lakefs.server.keys import parse_key, parse_prefix
 from ft_resources.lakefs.server.listing import Page, Query, list_page, walk_sorted
 from ft_resources.lakefs.server.merge import Strategy, conflicts
@@ -46,9 +47,28 @@ def commit_branch(call: Call) -> Response:
     if date is not None and not 0 <= date <= MAX_DATE:
         raise BadRequest(f"date must be 0 to {MAX_DATE} seconds, got {date}")
     text = Text(call.text("message"), call.texts("metadata"), USER, date)
-    with call.repository.write() as session:
-        commit = changes.commit(session, call.path("branch"), text, call.flag("allow_empty"))
-    return JSONResponse(view(commit), status_code=201)
+    branch, allow_empty = call.path("branch"), call.flag("allow_empty")
+    operation = _operation(call, "commit", branch, text)
+    return _made(
+        call, operation, lambda session: changes.commit(session, branch, text, allow_empty).id
+    )
+
+
+def _operation(call: Call, kind: str, source_ref: str, text: Text, merged: str = "") -> Operation:
+    return call.operation(
+        kind,
+        source_ref,
+        branch=call.path("branch"),
+        message=text.message,
+        metadata=text.metadata,
+        merge_source=merged,
+    )
+
+
+def _made(call: Call, operation: Operation, apply: Apply) -> Response:
+    commit_id = call.perform(operation, apply)
+    with call.repository.read() as session:
+        return JSONResponse(view(commits.get(session, commit_id)), status_code=201)
 
 
 def get_commit(call: Call) -> Response:
@@ -208,20 +228,26 @@ def merge(call: Call) -> Response:
     if strategy not in {known.value for known in Strategy}:
         raise BadRequest(f"strategy must be source-wins or dest-wins, got {strategy!r}")
     message = call.text("message", "") or f"Merge {source!r} into {branch!r}"
+    text = Text(message, call.texts("metadata"), USER)
+    allow_empty = call.flag("allow_empty") or call.flag("force")
+    squash = call.flag("squash_merge")
+    theirs = _commit_id(call, source)  # once: hooks must see what is merged in the end
+
+    def apply(session: Session) -> str:
+        return changes.merge(
+            session, theirs, branch, text, Strategy(strategy), allow_empty, squash
+        ).id
+
     try:
-        with call.repository.write() as session:
-            commit = changes.merge(
-                session,
-                source,
-                branch,
-                Text(message, call.texts("metadata"), USER),
-                Strategy(strategy),
-                call.flag("allow_empty") or call.flag("force"),
-                call.flag("squash_merge"),
-            )
+        commit_id = call.perform(_operation(call, "merge", theirs, text, source), apply)
     except MergeConflict:
         return JSONResponse({"reference": ""}, status_code=409)
-    return JSONResponse({"reference": commit.id})
+    return JSONResponse({"reference": commit_id})
+
+
+def _commit_id(call: Call, expression: str) -> str:
+    with call.repository.read() as session:
+        return refs.resolve_commit(session, expression).id
 
 
 def find_merge_base(call: Call) -> Response:
@@ -241,15 +267,18 @@ def find_merge_base(call: Call) -> Response:
 def revert(call: Call) -> Response:
     ref, overrides = call.text("ref"), call.part("commit_overrides")
     message = overrides.text("message", "") or f"Revert {ref}"
-    with call.repository.write() as session:
-        changes.revert(
-            session,
-            call.path("branch"),
-            ref,
-            call.number("parent_number") or 0,
-            Text(message, overrides.texts("metadata"), USER),
-            call.flag("allow_empty"),
-        )
+    text = Text(message, overrides.texts("metadata"), USER)
+    branch, parent, empty = (
+        call.path("branch"),
+        call.number("parent_number"),
+        call.flag("allow_empty"),
+    )
+    undone = _commit_id(call, ref)
+
+    def apply(session: Session) -> str:
+        return changes.revert(session, branch, undone, parent or 0, text, empty).id
+
+    call.perform(_operation(call, "revert", undone, text), apply)
     return Response(status_code=204)
 
 
@@ -261,11 +290,14 @@ def cherry_pick(call: Call) -> Response:
         message = overrides.text("message", "") or picked.message
         return Text(message, {**picked.metadata, **overrides.texts("metadata"), **origin}, USER)
 
-    with call.repository.write() as session:
-        commit = changes.cherry_pick(
-            session, call.path("branch"), call.text("ref"), call.number("parent_number"), text
-        )
-    return JSONResponse(view(commit), status_code=201)
+    branch, parent = call.path("branch"), call.number("parent_number")
+    with call.repository.read() as session:
+        picked = refs.resolve_commit(session, call.text("ref"))
+
+    def apply(session: Session) -> str:
+        return changes.cherry_pick(session, branch, picked.id, parent, text).id
+
+    return _made(call, _operation(call, "cherry-pick", picked.id, text(picked)), apply)
 
 
 MERGE = f"{REPOSITORY}/refs/{{source:path}}/merge/{{branch}}"

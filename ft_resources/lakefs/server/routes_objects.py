@@ -103,7 +103,7 @@ def _check_conditions(session: Session, call: Call, head: Commit, key: bytes) ->
 
 def _stage(call: Call, key: bytes, entry: Entry) -> Response:
     branch = call.path("branch")
-    with call.repository.write() as session:
+    with call.repository.write(branch) as session:
         head = _writable_head(session, branch)
         _check_conditions(session, call, head, key)
         entry = staging.put(session, branch, head, key, entry)
@@ -207,7 +207,7 @@ def list_objects(call: Call) -> Response:
 
 def delete_object(call: Call) -> Response:
     key, branch = parse_key(call.query("path")), call.path("branch")
-    with call.repository.write() as session:
+    with call.repository.write(branch) as session:
         staging.remove(session, branch, _writable_head(session, branch), key)
     return Response(status_code=204)
 
@@ -220,7 +220,7 @@ def delete_objects(call: Call) -> Response:
     if len(paths) > MAX_DELETE:
         raise BadRequest(f"at most {MAX_DELETE} paths in one call, got {len(paths)}")
     keys = [parse_key(path) for path in paths if path]
-    with call.repository.write() as session:
+    with call.repository.write(branch) as session:
         head = refs.head(session, branch)
         if is_protected(session, branch):
             refused = {"status_code": Forbidden.status, "message": WRITE_REFUSED}
@@ -233,7 +233,7 @@ def delete_objects(call: Call) -> Response:
 def copy_object(call: Call) -> Response:
     branch = call.path("branch")
     target, source = parse_key(call.query("dest_path")), parse_key(call.text("src_path"))
-    with call.repository.write() as session:
+    with call.repository.write(branch) as session:
         head = _writable_head(session, branch)
         place = refs.resolve(session, call.text("src_ref", "") or branch)
         entry = replace(staging.get(session, place, source), mtime=int(time.time()))
@@ -244,7 +244,7 @@ def copy_object(call: Call) -> Response:
 def set_user_metadata(call: Call) -> Response:
     key, branch = parse_key(call.query("path")), call.path("branch")
     metadata = call.texts("set")
-    with call.repository.write() as session:
+    with call.repository.write(branch) as session:
         head = _writable_head(session, branch)
         entry = staging.get(session, Place(head, branch), key)
         entry = replace(entry, metadata=metadata, mtime=int(time.time()))

@@ -10,6 +10,7 @@ from ft_resources.lakefs.server.keys import parse_key, parse_prefix
 from ft_resources.lakefs.server.paging import amount, page_of
 from ft_resources.lakefs.server.protection import check_writable
 from ft_resources.lakefs.server.routes_repositories import REPOSITORY
+from ft_resources.lakefs.server.store import Session
 
 BRANCH = f"{REPOSITORY}/branches/{{branch}}"
 
@@ -32,12 +33,14 @@ def list_branches(call: Call) -> Response:
 
 
 def create_branch(call: Call) -> Response:
-    with call.repository.write() as session:
-        commit = refs.create_branch(
-            session, call.text("name"), call.text("source"), call.flag("hidden")
-        )
+    name, hidden = call.text("name"), call.flag("hidden")
+    source = _commit_of(call, call.text("source"))
+    operation = call.operation("create-branch", source, branch=name, commit_id=source)
+    commit_id = call.perform(
+        operation, lambda session: refs.create_branch(session, name, source, hidden).id
+    )
     # The id alone, as text/html: what lakeFS answers and its client expects.
-    return PlainTextResponse(commit.id, status_code=201, media_type="text/html")
+    return PlainTextResponse(commit_id, status_code=201, media_type="text/html")
 
 
 def get_branch(call: Call) -> Response:
@@ -46,14 +49,21 @@ def get_branch(call: Call) -> Response:
 
 
 def delete_branch(call: Call) -> Response:
-    with call.repository.write() as session:
-        refs.delete_branch(session, call.path("branch"))
+    branch = call.path("branch")
+    with call.repository.read() as session:
+        head = refs.head(session, branch).id
+
+    def apply(session: Session) -> str:
+        refs.delete_branch(session, branch)
+        return head
+
+    call.perform(call.operation("delete-branch", head, branch=branch, commit_id=head), apply)
     return Response(status_code=204)
 
 
 def reset_branch(call: Call) -> Response:
     kind, branch = call.text("type"), call.path("branch")
-    with call.repository.write() as session:
+    with call.repository.write(branch) as session:
         refs.head(session, branch)
         check_writable(session, branch)
         match kind:
@@ -69,8 +79,9 @@ def reset_branch(call: Call) -> Response:
 
 
 def hard_reset_branch(call: Call) -> Response:
-    with call.repository.write() as session:
-        changes.reset_hard(session, call.path("branch"), call.query("ref"))
+    branch = call.path("branch")
+    with call.repository.write(branch) as session:
+        changes.reset_hard(session, branch, call.query("ref"))
     return Response(status_code=204)
 
 
@@ -83,23 +94,39 @@ def list_tags(call: Call) -> Response:
 
 def create_tag(call: Call) -> Response:
     name = call.text("id")
-    with call.repository.write() as session:
-        commit = refs.create_tag(session, name, call.text("ref"))
-    return JSONResponse(view(name, commit.id), status_code=201)
+    source = _commit_of(call, call.text("ref"))
+    operation = call.operation("create-tag", source, tag=name, commit_id=source)
+    commit_id = call.perform(operation, lambda session: refs.create_tag(session, name, source).id)
+    return JSONResponse(view(name, commit_id), status_code=201)
 
 
 def get_tag(call: Call) -> Response:
+    return JSONResponse(view(call.path("tag"), _tagged(call)))
+
+
+def _tagged(call: Call) -> str:
     name = call.path("tag")
     with call.repository.read() as session:
         target = refs.find_tag(session, name)
     if target is None:
         raise NotFound(f"no tag {name!r}")
-    return JSONResponse(view(name, target))
+    return target
+
+
+def _commit_of(call: Call, expression: str) -> str:
+    """The commit now, so that hooks see the one that is taken in the end."""
+    with call.repository.read() as session:
+        return refs.resolve_commit(session, expression).id
 
 
 def delete_tag(call: Call) -> Response:
-    with call.repository.write() as session:
-        refs.delete_tag(session, call.path("tag"))
+    name, target = call.path("tag"), _tagged(call)
+
+    def apply(session: Session) -> str:
+        refs.delete_tag(session, name)
+        return target
+
+    call.perform(call.operation("delete-tag", target, tag=name, commit_id=target), apply)
     return Response(status_code=204)
 
 

@@ -17,6 +17,7 @@ from types import FrameType
 import uvicorn
 
 from ft_resources.lakefs.server.app import create_app
+from ft_resources.lakefs.server.options import Options
 
 MAX_PORT = 65535
 DRAIN_SECONDS = 30  # for running requests after SIGTERM
@@ -31,6 +32,7 @@ def serve(
     access_key_id: str,
     secret_access_key: str,
     allow_remote: bool = False,
+    options: Options | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises OSError or ValueError when it cannot start."""
     if not allow_remote and not _is_loopback(host):
@@ -40,7 +42,7 @@ def serve(
         )
     with _stop_while_starting(), _bound(host, port) as listener:
         config = uvicorn.Config(
-            create_app(root, access_key_id, secret_access_key),
+            create_app(root, access_key_id, secret_access_key, options),
             loop="uvloop",
             http="httptools",
             log_level="warning",

@@ -23,9 +23,9 @@ import pygit2
 from pygit2.enums import ObjectType, Option
 
 from ft_resources.lakefs.server.entries import Entry, decode, encode, record_id
-from ft_resources.lakefs.server.errors import NotFound
+from ft_resources.lakefs.server.errors import Busy, NotFound
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_SECONDS = 30
 IDS_PER_SELECT = 500  # below SQLite's limit of variables
 SCHEMA = """
@@ -41,6 +41,16 @@ CREATE TABLE staged (
   branch TEXT NOT NULL, key BLOB NOT NULL, data BLOB,
   PRIMARY KEY (branch, key)) WITHOUT ROWID;
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+# Since version 2: what hooks did (runs.py).
+RUNS_SCHEMA = """
+CREATE TABLE run (
+  id TEXT PRIMARY KEY, branch TEXT NOT NULL, event TEXT NOT NULL, commit_id TEXT NOT NULL,
+  started_ns INTEGER NOT NULL, ended_ns INTEGER NOT NULL, passed INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE hook_run (
+  run TEXT NOT NULL, id TEXT NOT NULL, action TEXT NOT NULL, hook TEXT NOT NULL,
+  started_ns INTEGER NOT NULL, ended_ns INTEGER NOT NULL, passed INTEGER NOT NULL,
+  output TEXT NOT NULL, PRIMARY KEY (run, id)) WITHOUT ROWID;
 """
 
 # libgit2 would look up every record that a tree names; records are not its objects.
@@ -145,6 +155,7 @@ class Repository:
         self._closed = False
         self._changed = threading.Condition()
         self._writer = threading.Lock()
+        self._held: set[str] = set()  # branches that hooks are looking at
 
     @contextlib.contextmanager
     def read(self) -> Generator[Session]:
@@ -157,9 +168,10 @@ class Repository:
                 session.db.execute("ROLLBACK")
 
     @contextlib.contextmanager
-    def write(self) -> Generator[Session]:
-        """All or nothing; durable when it returns."""
+    def write(self, branch: str | None = None) -> Generator[Session]:
+        """All or nothing; durable when it returns. Raises Busy when the branch is held."""
         with self._writer, self._session() as session:
+            self._check_free(branch)
             session.db.execute("BEGIN IMMEDIATE")
             try:
                 yield session
@@ -168,6 +180,24 @@ class Repository:
                 # A full disk makes SQLite roll back by itself, or fails the COMMIT alone.
                 if session.db.in_transaction:
                     session.db.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def hold(self, branch: str) -> Generator[None]:
+        """Refuse `write(branch)`, while reads go on. The holder uses `write()`.
+
+        Refused and not made to wait: a hook that writes to its own branch would wait for itself.
+        """
+        with self._writer:
+            self._check_free(branch)
+            self._held.add(branch)
+        try:
+            yield
+        finally:
+            self._held.discard(branch)
+
+    def _check_free(self, branch: str | None) -> None:
+        if branch and branch in self._held:
+            raise Busy(f"branch {branch!r} is currently locked: its hooks are running; try again")
 
     def close(self) -> None:
         """Wait for running reads and writes, then let nobody in again.
@@ -200,7 +230,14 @@ class Repository:
 
 
 def create_schema(session: Session) -> None:
-    for statement in SCHEMA.split(";"):
+    for statement in (SCHEMA + RUNS_SCHEMA).split(";"):
+        session.db.execute(statement)
+    session.db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def upgrade(session: Session) -> None:
+    """From version 1 to 2, which only adds."""
+    for statement in RUNS_SCHEMA.split(";"):
         session.db.execute(statement)
     session.db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

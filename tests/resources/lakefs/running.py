@@ -17,7 +17,10 @@ SECRET_ACCESS_KEY = "test-secret"
 FULL = [f"k/{number:04d}" for number in range(1100)]
 START = (
     "import sys; from pathlib import Path; from ft_resources.lakefs.server.serve import serve; "
-    "serve(Path(sys.argv[1]), '127.0.0.1', int(sys.argv[2]), sys.argv[3], sys.argv[4])"
+    "from ft_resources.lakefs.server.options import Options, load_functions; "
+    "serve(Path(sys.argv[1]), '127.0.0.1', int(sys.argv[2]), sys.argv[3], sys.argv[4], "
+    "options=Options(load_functions(sys.argv[6:]), import_root=Path(sys.argv[5]) "
+    "if sys.argv[5:6] else None))"
 )
 
 
@@ -44,15 +47,17 @@ class Endpoint:
 class ServerProcess:
     """The embedded server as a process of its own."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *options: str) -> None:
+        """Options are the folder of imports, then functions of hooks, `name=module:function`."""
         self.root = root
+        self.options = options
         self.port = free_port()
         self.endpoint = Endpoint(f"http://127.0.0.1:{self.port}")
         self.start()
 
     def start(self) -> None:
         command = [sys.executable, "-c", START, str(self.root), str(self.port)]
-        self.process = subprocess.Popen([*command, ACCESS_KEY_ID, SECRET_ACCESS_KEY])
+        self.process = subprocess.Popen([*command, ACCESS_KEY_ID, SECRET_ACCESS_KEY, *self.options])
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             assert self.process.poll() is None, "the server did not start"

@@ -99,7 +99,6 @@ def test_login_gives_a_token(client, endpoint):
         ("GET", "/auth/users"),
         ("POST", "/sts/login"),
         ("POST", "/auth/external/principal/login"),
-        ("GET", "/repositories/{r}/actions/runs"),
         ("POST", "/repositories/{r}/branches/main/import"),
         ("GET", "/repositories/{r}/pulls"),
         ("PUT", "/repositories/{r}/refs/dump"),
