@@ -148,9 +148,21 @@ def lakefs_serve(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
     root: Annotated[Path, typer.Option(help="Folder of the repositories.")] = Path(".ft/lakefs"),
     host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
+    import_root: Annotated[
+        Path | None, typer.Option(help="Folder that imports may read from; none by default.")
+    ] = None,
+    hook: Annotated[
+        list[str] | None,
+        typer.Option(help="Function of hooks of type python, name=module:function; repeatable."),
+    ] = None,
+    hook_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Host (name or name:port) that webhooks may call besides this machine."),
+    ] = None,
 ) -> None:
     """Serve the lakeFS API on local disk."""
     from ft_resources import secrets
+    from ft_resources.lakefs.server.options import Options, load_functions
     from ft_resources.lakefs.server.serve import serve
 
     values = secrets.load_or_generate(root.resolve().parent, os.environ)
@@ -163,9 +175,35 @@ def lakefs_serve(
             port,
             values[secrets.LAKEFS_ACCESS_KEY_ID],
             values[secrets.LAKEFS_SECRET_ACCESS_KEY],
+            options=Options(load_functions(hook or ()), frozenset(hook_host or ()), import_root),
         )
     except (OSError, ValueError) as error:
         raise fail(str(error)) from None
+
+
+@lakefs_app.command("gc")
+def lakefs_gc(
+    root: Annotated[Path, typer.Option(help="Folder of the repositories.")] = Path(".ft/lakefs"),
+    apply: Annotated[bool, typer.Option("--apply", help="Remove it; else only say.")] = False,
+    grace_minutes: Annotated[
+        int, typer.Option(help="Keep contents that were uploaded in the last minutes.")
+    ] = 60,
+) -> None:
+    """Remove what no branch, tag, staged change or retention rule keeps; safe beside the server."""
+    from ft_resources.lakefs.server.gc import collect
+
+    try:
+        report = collect(root.resolve(), apply, grace_minutes * 60)
+    except (OSError, ValueError) as error:
+        raise fail(str(error)) from None
+    typer.echo("removed:" if apply else "would remove (--apply removes):")
+    typer.echo(f"  {report.contents} contents of {report.content_bytes} bytes")
+    typer.echo(f"  {report.commits} expired commits that no ref leads to")
+    typer.echo(f"  {report.trees} trees and {report.records} records that only they named")
+    typer.echo(
+        f"kept: {report.contents_kept} contents of {report.repositories} repositories, and "
+        f"{report.recent} unnamed ones younger than {grace_minutes} min"
+    )
 
 
 @gateway_app.command("serve")

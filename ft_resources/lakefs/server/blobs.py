@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ft_resources.lakefs.server.durable import sync_folder
-from ft_resources.lakefs.server.errors import BadRequest
+from ft_resources.lakefs.server.durable import locked, sync_folder
+from ft_resources.lakefs.server.errors import BadRequest, Gone
 
 READ_BYTES = 4 * 1024 * 1024
+NAMES_LOCK = "names.lock"  # shared by who names a content, exclusive for who removes one
 RESERVED_SECONDS = 24 * 3600
 PARALLEL_HASH_BYTES = 256 * 1024  # below it a thread costs more than the hash
 
@@ -52,6 +53,11 @@ class Blobs:
     def writer(self) -> "BlobWriter":
         return BlobWriter(self, self._incoming / f"upload-{secrets.token_hex(16)}", self._hashing)
 
+    def check(self, address: str) -> None:
+        """Raises Gone for a content that the retention rules have let go."""
+        if not self.path(address).exists():
+            raise Gone("the object's content has expired by the repository's retention rules")
+
     def read(self, address: str, start: int, stop: int) -> Iterator[bytes]:
         with self.path(address).open("rb") as file:
             file.seek(start)
@@ -80,9 +86,8 @@ class Blobs:
         if int(stem.partition("-")[2]) < time.time():
             raise BadRequest("physical_address has expired; ask for a new one")
         try:
-            with file.open("rb+") as source:
+            with file.open("rb") as source:
                 blob = self._measure(source)
-                source.flush()
                 os.fsync(source.fileno())
         except FileNotFoundError:
             raise BadRequest("physical_address holds no file; write the object there first") from (
@@ -96,13 +101,15 @@ class Blobs:
         return blob
 
     def keep(self, file: Path, address: str) -> None:
-        """Give an fsynced file its name."""
+        """Give an fsynced file its name, and its content a new beginning of the grace period."""
         target = self.path(address)
-        if target.exists():
-            file.unlink()
-        else:
-            file.chmod(0o444)
-            file.rename(target)
+        with locked(self._root / NAMES_LOCK, shared=True):
+            os.utime(target if target.exists() else file)
+            if target.exists():
+                file.unlink()
+            else:
+                file.chmod(0o444)
+                file.rename(target)
         # Also when it was there: whoever renamed it may not have come this far yet.
         sync_folder(target.parent)
 

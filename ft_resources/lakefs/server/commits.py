@@ -61,20 +61,30 @@ def add(session: Session, tree: bytes, parents: list[Commit], text: Text) -> Com
 
 
 def get(session: Session, commit_id: str) -> Commit:
-    query = "SELECT tree, created_ns, generation, payload FROM history WHERE id = ?"
+    query = "SELECT id, tree, created_ns, generation, payload FROM history WHERE id = ?"
     row = session.db.execute(query, (commit_id,)).fetchone()
     if row is None:
         raise NotFound(f"no commit {commit_id}")
-    payload = json.loads(row[3])
+    return _commit(row)
+
+
+def all_of(session: Session) -> Iterator[Commit]:
+    """Every commit there is, in no particular order."""
+    query = "SELECT id, tree, created_ns, generation, payload FROM history"
+    yield from map(_commit, session.db.execute(query))
+
+
+def _commit(row: tuple[str, bytes, int, int, str]) -> Commit:
+    payload = json.loads(row[4])
     return Commit(
-        id=commit_id,
-        tree=row[0],
+        id=row[0],
+        tree=row[1],
         parents=tuple(payload["parents"]),
         message=payload["message"],
         metadata=payload["metadata"],
         committer=payload["committer"],
-        created_ns=row[1],
-        generation=row[2],
+        created_ns=row[2],
+        generation=row[3],
     )
 
 

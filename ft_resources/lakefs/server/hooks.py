@@ -81,7 +81,7 @@ class Hooks:
         return requests.Request("POST", url, headers=headers, params=params, json=event).prepare()
 
     def _may_call(self, url: str) -> bool:
-        # The parser that the call itself uses: two parsers disagree on `evil\\@127.0.0.1`.
+        # The parser that the call itself uses: two parsers disagree on a backslash before `@`.
         parts = parse_url(url)
         host = (parts.host or "").strip("[]")
         return _is_this_machine(host) or bool({host, f"{host}:{parts.port}"} & self.hosts)

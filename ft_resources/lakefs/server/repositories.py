@@ -4,7 +4,8 @@
     root/blobs/<2 hex>/<sha256> contents, shared by all repositories (blobs.py)
     root/blobs/incoming/       uploads in progress
 
-Deleting a repository removes its file; contents stay, since other repositories may name them.
+Deleting a repository removes its file; contents stay, since other repositories may name them, until
+garbage is collected (gc.py).
 """
 
 import sqlite3
@@ -14,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ft_resources.lakefs.server import commits, trees
-from ft_resources.lakefs.server.durable import sync_folder
+from ft_resources.lakefs.server.durable import locked, sync_folder
 from ft_resources.lakefs.server.errors import BadRequest, Conflict, NotFound
 from ft_resources.lakefs.server.keys import check_branch_name, check_repository_name
 from ft_resources.lakefs.server.store import (
@@ -24,6 +25,8 @@ from ft_resources.lakefs.server.store import (
     schema_version,
     upgrade,
 )
+
+FILES_LOCK = "files.lock"  # held while a repository is deleted, or read by another process
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ class Repositories:
         return info
 
     def delete(self, name: str) -> None:
-        with self._lock:
+        # SQLite removes a log by name: whoever else has the file open must have closed it.
+        with locked(self._root / FILES_LOCK), self._lock:
             repository = self.get(name)
             del self._open[name], self._infos[name]
             repository.close()

@@ -156,6 +156,7 @@ def get_object(call: Call) -> Response:
 
 def send(call: Call, entry: Entry, content_type: str, headers: Mapping[str, str]) -> Response:
     """The content, or the part or the 304 that the request asks for."""
+    call.server.blobs.check(entry.address)
     etag = f'"{entry.checksum}"'
     headers = {
         **headers,
@@ -237,6 +238,7 @@ def copy_object(call: Call) -> Response:
         head = _writable_head(session, branch)
         place = refs.resolve(session, call.text("src_ref", "") or branch)
         entry = replace(staging.get(session, place, source), mtime=int(time.time()))
+        call.server.blobs.check(entry.address)
         entry = staging.put(session, branch, head, target, entry)
     return JSONResponse(view(call, target, entry), status_code=201)
 

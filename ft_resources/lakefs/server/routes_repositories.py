@@ -1,7 +1,4 @@
-"""Repositories, and their settings: metadata, branch protection, retention rules.
-
-Retention rules are stored for clients that set them; nothing here collects garbage.
-"""
+"""Repositories, and their settings: metadata, branch protection, retention rules."""
 
 import re
 from typing import Any
@@ -9,7 +6,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ft_resources.lakefs.server import protection, samples
+from ft_resources.lakefs.server import protection, retention, samples
 from ft_resources.lakefs.server.auth import API
 from ft_resources.lakefs.server.calls import USER, Call, route
 from ft_resources.lakefs.server.errors import BadRequest, NotEmbedded, NotFound
@@ -19,7 +16,6 @@ from ft_resources.lakefs.server.routes_server import NAMESPACE
 
 REPOSITORY = f"{API}/repositories/{{repository}}"
 METADATA = "metadata"
-GC_RULES = "gc_rules"
 
 
 def view(info: Info) -> dict[str, Any]:
@@ -119,25 +115,22 @@ def set_protection(call: Call) -> Response:
 
 def get_gc_rules(call: Call) -> Response:
     with call.repository.read() as session:
-        rules = session.setting(GC_RULES)
+        rules = retention.rules(session)
     if rules is None:
         raise NotFound("no garbage collection rules are set")
-    return JSONResponse(rules)
+    return JSONResponse(rules.to_json())
 
 
 def set_gc_rules(call: Call) -> Response:
-    branches = call.body.get("branches")
-    if call.number("default_retention_days") is None or not isinstance(branches, list):
-        raise BadRequest("the body must have default_retention_days and a list of branches")
-    rules = {"default_retention_days": call.number("default_retention_days"), "branches": branches}
+    rules = retention.parse(call.body)
     with call.repository.write() as session:
-        session.set_setting(GC_RULES, rules)
+        session.set_setting(retention.SETTING, rules.to_json())
     return Response(status_code=204)
 
 
 def delete_gc_rules(call: Call) -> Response:
     with call.repository.write() as session:
-        session.drop_setting(GC_RULES)
+        session.drop_setting(retention.SETTING)
     return Response(status_code=204)
 
 
