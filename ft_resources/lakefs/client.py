@@ -11,11 +11,14 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import re
+import shutil
 import time
 from collections.abc import Generator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import cast
+from typing import IO, cast
 from urllib.parse import urlencode
 
 import dagster as dg
@@ -29,7 +32,8 @@ from lakefs.exceptions import (
     NotFoundException,
     ServerException,
 )
-from lakefs_sdk import BranchProtectionRule, ObjectErrorList
+from lakefs_sdk import BranchProtectionRule, ObjectErrorList, StagingMetadata
+from lakefs_sdk.exceptions import BadRequestException as SdkBadRequest
 from urllib3.exceptions import HTTPError
 
 from ft_resources.lakefs.ref import Ref
@@ -38,6 +42,9 @@ MAIN = "main"
 BUSY = (429, 500, 503)  # what lakeFS answers while another merge holds the branch
 MERGE_ATTEMPTS = 6
 MERGE_WAIT_S = 0.2  # before the second attempt; doubles with every further one
+LOCAL = "local://"  # what addresses begin with on a server that keeps files
+LINK_BYTES = 1024 * 1024  # smaller files are uploaded: two calls cost more than the copy
+HASH_BYTES = 4 * 1024 * 1024
 PAGE = 1000  # objects in one call, the most that lakeFS lists or deletes
 
 
@@ -88,7 +95,7 @@ class LakeFS(dg.ConfigurableResource):
                     f"branch {name} of {repository} is there already, with work that was not "
                     "merged; delete it, or choose another name"
                 ) from None
-        return Draft(repo, name, base, dict(metadata), self.endpoint)
+        return Draft(repo, name, base, dict(metadata), self.endpoint, self.client())
 
     def read(self, ref: Ref, name: str) -> bytes:
         """The bytes of one object of a ref. Raises FileNotFoundError when there is none."""
@@ -177,7 +184,9 @@ class Draft:
         base: str,
         metadata: dict[str, str],
         endpoint: str,
+        client: Client,
     ) -> None:
+        self._client = client
         self._repository = repository
         self._branch = repository.branch(branch)
         self._base = base  # the commit of main it was opened from
@@ -200,8 +209,12 @@ class Draft:
     def branch(self) -> str:
         return self._branch.id
 
-    def write(self, prefix: str, files: Mapping[str, bytes]) -> None:
-        """Make `prefix` hold exactly these objects."""
+    def write(self, prefix: str, files: Mapping[str, bytes | Path]) -> None:
+        """Make `prefix` hold exactly these objects, each given by its bytes or a file.
+
+        A large file is handed over by reference where the server keeps files on this machine: it
+        shares the stored object's bytes from then on, becomes read-only, and must not be changed.
+        """
         if not prefix.endswith("/"):
             raise ValueError(f"prefix must end with '/', got {prefix!r}")
         for other in self._digests.keys() - {prefix}:
@@ -215,9 +228,47 @@ class Draft:
             # The client is annotated to return nothing; it returns what lakeFS could not delete.
             for failed in cast(ObjectErrorList, answer).errors:
                 raise RuntimeError(f"cannot delete {failed.path}: {failed.message}")
-        for name, content in files.items():
-            self._branch.object(prefix + name).upload(content, mode="wb", pre_sign=False)
-        self._digests[prefix] = content_digest(files)
+        with ThreadPoolExecutor(1, thread_name_prefix="digest") as hashing:
+            # Beside the calls: the server takes its time to hash the same bytes.
+            digest = hashing.submit(content_digest, files)
+            for name, content in files.items():
+                self._put(prefix + name, content)
+        self._digests[prefix] = digest.result()
+
+    def _put(self, path: str, content: bytes | Path) -> None:
+        if isinstance(content, bytes):
+            self._branch.object(path).upload(content, mode="wb", pre_sign=False)
+        elif content.stat().st_size < LINK_BYTES or not self._link(path, content):
+            writer = self._branch.object(path).writer(mode="wb", pre_sign=False)
+            with content.open("rb") as source, writer as target:
+                shutil.copyfileobj(source, cast(IO[bytes], target), HASH_BYTES)
+
+    def _link(self, path: str, file: Path) -> bool:
+        """Hand a file over by reference; False when the server's files are not on this machine."""
+        api = self._client.sdk_client.staging_api
+        branch = self._branch.id
+        location = api.get_physical_address(self._repository.id, branch, path)
+        place = _local_place(location.physical_address or "")
+        if place is None:
+            return False
+        try:
+            os.link(file, place)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(file, place)
+        metadata = StagingMetadata(
+            staging=location,
+            checksum=_file_hash(file, "md5"),
+            size_bytes=file.stat().st_size,
+            user_metadata=None,
+            content_type="application/octet-stream",
+            mtime=None,
+        )
+        try:
+            api.link_physical_address(self._repository.id, branch, path, metadata)
+        except SdkBadRequest:  # a folder of that name is here, and the server is elsewhere
+            place.unlink()
+            return False
+        return True
 
     def commit(self, message: str) -> None:
         """Commit what was written. Content equal to main's makes no commit."""
@@ -290,10 +341,28 @@ class Draft:
         self._branch.delete()
 
 
-def content_digest(files: Mapping[str, bytes]) -> str:
+def content_digest(files: Mapping[str, bytes | Path]) -> str:
     """sha256 hex over the sorted (name, sha256 of the content): whatever lakeFS it lies in."""
-    lines = sorted(f"{name}\0{hashlib.sha256(data).hexdigest()}\n" for name, data in files.items())
+    lines = sorted(f"{name}\0{_sha256(content)}\n" for name, content in files.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _sha256(content: bytes | Path) -> str:
+    if isinstance(content, Path):
+        return _file_hash(content, "sha256")
+    return hashlib.sha256(content).hexdigest()
+
+
+def _file_hash(file: Path, name: str) -> str:
+    with file.open("rb") as source:
+        return hashlib.file_digest(source, name).hexdigest()
+
+
+def _local_place(address: str) -> Path | None:
+    """The file to write for a reserved address; None when its folder is not on this machine."""
+    place = Path(address.removeprefix(LOCAL))
+    here = address.startswith(LOCAL) and place.is_absolute() and os.access(place.parent, os.W_OK)
+    return place if here else None
 
 
 def to_parquet(table: pd.DataFrame) -> bytes:

@@ -114,12 +114,12 @@ class Blobs:
         sync_folder(target.parent)
 
     def _measure(self, source: BinaryIO) -> Blob:
-        md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
+        digests, size = Digests(self._hashing), 0
         while data := source.read(READ_BYTES):
-            md5.update(data)
-            sha256.update(data)
+            digests.update(data)
             size += len(data)
-        return Blob(sha256.hexdigest(), md5.hexdigest(), size)
+        digests.wait()
+        return Blob(digests.sha256.hexdigest(), digests.md5.hexdigest(), size)
 
     def _signature(self, stem: str, scope: str) -> str:
         message = f"{stem}\n{scope}".encode()
@@ -134,37 +134,52 @@ class Blobs:
                 file.unlink()
 
 
+class Digests:
+    """Both hashes of one content, side by side: each releases the interpreter while it works."""
+
+    def __init__(self, hashing: ThreadPoolExecutor) -> None:
+        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.sha256 = hashlib.sha256()
+        self._hashing = hashing
+        self._running: list[Future[None]] = []
+
+    def update(self, data: bytes | bytearray) -> None:
+        """Begin with the data, when the data before it is done."""
+        self.wait()
+        hashes = (self.md5.update, self.sha256.update)
+        if len(data) < PARALLEL_HASH_BYTES:
+            for update in hashes:
+                update(data)
+        else:
+            self._running = [self._hashing.submit(update, data) for update in hashes]
+
+    def wait(self) -> None:
+        while self._running:
+            self._running.pop().result()
+
+
 class BlobWriter:
     """Write, then `finish` or `discard`. Both hashes and the write run side by side."""
 
     def __init__(self, blobs: Blobs, file: Path, hashing: ThreadPoolExecutor) -> None:
         self._blobs = blobs
         self._path = file
-        self._hashing = hashing
         self._file = file.open("wb", buffering=0)
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._sha256 = hashlib.sha256()
+        self._digests = Digests(hashing)
         self._size = 0
 
     def write(self, data: bytes | bytearray) -> None:
-        hashes = [self._md5.update, self._sha256.update]
-        running: list[Future[None]] = []
-        if len(data) < PARALLEL_HASH_BYTES:
-            for update in hashes:
-                update(data)
-        else:
-            running = [self._hashing.submit(update, data) for update in hashes]
+        self._digests.update(data)
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
-        for future in running:
-            future.result()
+        self._digests.wait()  # the caller may reuse the data
         self._size += len(data)
 
     def finish(self) -> Blob:
         os.fsync(self._file.fileno())
         self._file.close()
-        blob = Blob(self._sha256.hexdigest(), self._md5.hexdigest(), self._size)
+        blob = Blob(self._digests.sha256.hexdigest(), self._digests.md5.hexdigest(), self._size)
         self._blobs.keep(self._path, blob.address)
         return blob
 

@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import os
 import uuid
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +13,11 @@ import lakefs
 import pandas as pd
 import pytest
 from lakefs.exceptions import ForbiddenException, NotFoundException
-from lakefs_sdk import BranchProtectionRule
+from lakefs_sdk import BranchProtectionRule, StagingLocation
+from lakefs_sdk.api.staging_api import StagingApi
 
 from ft_resources.lakefs.client import (
+    LINK_BYTES,
     Draft,
     LakeFS,
     content_digest,
@@ -49,7 +53,9 @@ def draft(store: LakeFS, branch: str = "work") -> Draft:
     return store.draft(store.repository, branch, META)
 
 
-def published(store: LakeFS, prefix: str, files: dict[str, bytes], branch: str = "work") -> Ref:
+def published(
+    store: LakeFS, prefix: str, files: Mapping[str, bytes | Path], branch: str = "work"
+) -> Ref:
     work = draft(store, branch)
     work.write(prefix, files)
     work.commit("test")
@@ -398,3 +404,65 @@ def test_deleted_branch_is_told_by_the_server(store, repository):
     repository.branch(work.branch).delete()
     with pytest.raises(NotFoundException):
         work.write("a/", {"x": b"1"})
+
+
+class TestFiles:
+    """Content given by files: the large ones by reference, where the server's files are here."""
+
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> dict[str, bytes | Path]:
+        large, small = tmp_path / "large", tmp_path / "small"
+        large.write_bytes(os.urandom(LINK_BYTES + 1))
+        small.write_bytes(b"small")
+        return {"large": large, "small": small, "bytes": b"bytes"}
+
+    def expected(self, files: dict[str, bytes | Path]) -> dict[str, bytes]:
+        return {n: c.read_bytes() if isinstance(c, Path) else c for n, c in files.items()}
+
+    def test_digest_and_content_are_those_of_the_bytes(self, store, files):
+        ref = published(store, "a/", files)
+        assert content(store, ref) == self.expected(files)
+        assert ref.digest == content_digest(self.expected(files))
+
+    def test_a_large_file_shares_its_bytes(self, embedded, store, files):
+        published(store, "a/", files)
+        assert files["large"].stat().st_nlink == 2
+        assert files["large"].stat().st_mode & 0o222 == 0
+        assert files["small"].stat().st_nlink == 1
+        # The same content once more: read-only by now, and stored already.
+        work = draft(store)
+        work.write("b/", files)
+        work.commit("again")
+        ref = work.merge()["b/"]
+        files["large"].unlink()
+        assert len(store.read(ref, "large")) > LINK_BYTES
+
+    def test_on_another_file_system(self, embedded, store, files, monkeypatch):
+        def refuse(*places: object) -> None:
+            raise OSError(18, "Invalid cross-device link")
+
+        monkeypatch.setattr("os.link", refuse)
+        ref = published(store, "a/", files)
+        assert content(store, ref) == self.expected(files)
+        assert files["large"].stat().st_nlink == 1
+
+    @pytest.mark.parametrize(
+        "address", ["s3://bucket/x", "local://relative/x", "local:///no/such/x"]
+    )
+    def test_where_the_server_keeps_files_elsewhere(self, store, files, monkeypatch, address):
+        reserve(monkeypatch, address)
+        ref = published(store, "a/", files)
+        assert content(store, ref) == self.expected(files)
+        assert files["large"].stat().st_nlink == 1
+
+    def test_a_folder_of_the_same_name_is_here(self, store, files, tmp_path, monkeypatch):
+        """The address of a server elsewhere fits a folder of this machine by accident."""
+        reserve(monkeypatch, f"local://{tmp_path}/reserved")
+        ref = published(store, "a/", files)
+        assert content(store, ref) == self.expected(files)
+        assert not (tmp_path / "reserved").exists()
+
+
+def reserve(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    location = StagingLocation(physical_address=address)
+    monkeypatch.setattr(StagingApi, "get_physical_address", lambda *where: location)

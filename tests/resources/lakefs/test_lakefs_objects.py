@@ -22,6 +22,8 @@ from lakefs_sdk import (
 )
 from lakefs_sdk.exceptions import ApiException
 
+from ft_resources.lakefs.server import blobs
+from ft_resources.lakefs.server.errors import BadRequest
 from tests.resources.lakefs.running import FULL, Endpoint
 
 AWKWARD = [
@@ -424,6 +426,20 @@ class TestLocalFiles:
             with pytest.raises(ApiException) as refused:
                 linked(client, branch, "x", location, checksum="", size_bytes=6)
             assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("seconds", [-1, 60])
+def test_a_reserved_address_expires(tmp_path, monkeypatch, seconds):
+    monkeypatch.setattr(blobs, "RESERVED_SECONDS", seconds)
+    store = blobs.Blobs(tmp_path, b"key")
+    place = store.reserve("r/b/x")
+    place.write_bytes(b"x")
+    checksum = hashlib.md5(b"x").hexdigest()
+    if seconds > 0:
+        assert store.adopt(place, "r/b/x", 1, checksum).size == 1
+        return
+    with pytest.raises(BadRequest, match="has expired"):
+        store.adopt(place, "r/b/x", 1, checksum)
 
 
 def test_refused_upload_does_not_wait_for_the_body(endpoint: Endpoint, repository):
