@@ -25,6 +25,8 @@ from starlette.responses import JSONResponse, Response
 from ft_resources.lakefs.server import (
     routes_actions,
     routes_commits,
+    routes_imports,
+    routes_internal,
     routes_objects,
     routes_pages,
     routes_refs,
@@ -37,6 +39,7 @@ from ft_resources.lakefs.server.calls import Server
 from ft_resources.lakefs.server.errors import Refused, answer
 from ft_resources.lakefs.server.events import Events
 from ft_resources.lakefs.server.hooks import Hooks
+from ft_resources.lakefs.server.imports import Imports
 from ft_resources.lakefs.server.options import Options
 from ft_resources.lakefs.server.pages import error_page, refused_page
 from ft_resources.lakefs.server.repositories import Repositories
@@ -55,11 +58,13 @@ def create_app(
         repositories = Repositories(root)
         blobs = Blobs(root / "blobs", keys.derived("reserved names"))
         events = Events(Hooks(options.functions, options.hook_hosts), blobs)
+        imports = Imports(options.import_root, blobs)
         opening.pop_all()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         yield
+        imports.close()
         events.close()
         repositories.close()
         lock.close()
@@ -72,6 +77,8 @@ def create_app(
             *routes_commits.ROUTES,
             *routes_objects.ROUTES,
             *routes_actions.ROUTES,
+            *routes_imports.ROUTES,
+            *routes_internal.ROUTES,
             *routes_server.REST,
             *routes_pages.ROUTES,
         ],
@@ -83,7 +90,7 @@ def create_app(
         },
         lifespan=lifespan,
     )
-    app.state.server = Server(repositories, blobs, keys, int(time.time()), events, options)
+    app.state.server = Server(repositories, blobs, keys, int(time.time()), events, imports)
     return app
 
 

@@ -19,7 +19,7 @@ from ft_resources.lakefs.server.auth import Keys
 from ft_resources.lakefs.server.blobs import Blobs
 from ft_resources.lakefs.server.errors import BadRequest, TooLarge
 from ft_resources.lakefs.server.events import Apply, Events, Operation
-from ft_resources.lakefs.server.options import Options
+from ft_resources.lakefs.server.imports import Imports
 from ft_resources.lakefs.server.repositories import Repositories
 from ft_resources.lakefs.server.store import Repository
 
@@ -36,7 +36,7 @@ class Server:
     keys: Keys
     started: int  # Unix seconds
     events: Events
-    options: Options
+    imports: Imports
 
 
 class Call:

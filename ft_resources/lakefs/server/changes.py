@@ -1,14 +1,15 @@
-"""Operations that give a branch a new head: commit, merge, revert, cherry-pick, hard reset.
+"""Operations that give a branch a new head: commit, merge, revert, cherry-pick, import, reset.
 
 Each runs inside one write transaction. All but commit refuse a branch with uncommitted changes,
 because those would silently undo what the operation brings.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ft_resources.lakefs.server import commits, refs, staging, trees
 from ft_resources.lakefs.server.commits import Commit, Text
+from ft_resources.lakefs.server.entries import Entry, encode
 from ft_resources.lakefs.server.errors import BadRequest, Conflict
 from ft_resources.lakefs.server.merge import Strategy, three_way
 from ft_resources.lakefs.server.protection import check_committable, check_writable
@@ -36,7 +37,7 @@ def merge(
     squash: bool,
 ) -> Commit:
     """Always a new commit with parents [branch, source]; [branch] alone when squashed."""
-    head = _clean_head(session, branch)
+    head = clean_head(session, branch)
     theirs = refs.resolve_commit(session, source)
     base = commits.merge_base(session, head, theirs)
     if not allow_empty and not trees.diff(session, base.tree, theirs.tree):
@@ -54,7 +55,7 @@ def revert(
     undone = refs.resolve_commit(session, ref)
     if len(undone.parents) > 1 and parent_number <= 0:
         raise Conflict(f"{ref!r} is a merge; give parent_number, 1 for the branch merged into")
-    head = _clean_head(session, branch)
+    head = clean_head(session, branch)
     parent = _parent_tree(session, undone, max(parent_number, 1), parent_number > 0)
     tree = three_way(session, undone.tree, head.tree, parent)
     if not allow_empty and not trees.diff(session, head.tree, tree):
@@ -73,7 +74,7 @@ def cherry_pick(
     picked = refs.resolve_commit(session, ref)
     if len(picked.parents) > 1 and parent_number is None:
         raise BadRequest(f"{ref!r} is a merge; give parent_number, 1 for the branch merged into")
-    head = _clean_head(session, branch)
+    head = clean_head(session, branch)
     number = 1 if parent_number is None else parent_number
     parent = _parent_tree(session, picked, number, parent_number is not None)
     tree = three_way(session, parent, head.tree, picked.tree)
@@ -82,14 +83,38 @@ def cherry_pick(
     return _advance(session, branch, head, tree, [head], text(picked))
 
 
+def replace_objects(
+    session: Session,
+    branch: str,
+    prefixes: list[bytes],
+    entries: Mapping[bytes, Entry],
+    text: Text,
+    allow_empty: bool,
+) -> Commit:
+    """Make the prefixes hold exactly the entries; entries elsewhere are put there as well."""
+    head = clean_head(session, branch)
+    changed: dict[bytes, bytes | None] = {}
+    for prefix in prefixes:
+        for key, _ in trees.walk(session, head.tree, prefix):
+            if not key.startswith(prefix):
+                break
+            changed[key] = None
+    ids = session.add_records(encode(entry) for entry in entries.values())
+    changed.update(zip(entries, ids, strict=True))
+    tree = trees.apply(session, head.tree, changed)
+    if not allow_empty and not trees.diff(session, head.tree, tree):
+        raise BadRequest(f"import: no changes; branch {branch!r} has these objects already")
+    return _advance(session, branch, head, tree, [head], text)
+
+
 def reset_hard(session: Session, branch: str, ref: str) -> None:
-    head = _clean_head(session, branch)
+    head = clean_head(session, branch)
     check_committable(session, branch)
     check_writable(session, branch)
     refs.move_branch(session, branch, head, refs.resolve_commit(session, ref))
 
 
-def _clean_head(session: Session, branch: str) -> Commit:
+def clean_head(session: Session, branch: str) -> Commit:
     head = refs.head(session, branch)
     if not staging.is_clean(session, branch):
         raise BadRequest(

@@ -9,6 +9,7 @@ import ipaddress
 import json
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,10 +44,16 @@ class Hooks:
         function = self.functions.get(name)
         if function is None:
             return Outcome(False, f"no function {name!r}; register it where the server is started")
-        try:
-            answer = function(event)
-        except Exception as error:  # noqa: BLE001 (whatever a registered function raises refuses)
+        # A thread of its own: it gives a time limit, and whatever the function raises refuses.
+        thread = ThreadPoolExecutor(1, thread_name_prefix=f"hook-{name}")
+        running = thread.submit(function, event)
+        thread.shutdown(wait=False)
+        if wait([running], hook.timeout_s).not_done:
+            return Outcome(False, f"function {name!r} did not end within {hook.timeout_s:g} s")
+        error = running.exception()
+        if error is not None:
             return Outcome(False, f"{type(error).__name__}: {error}"[:MAX_OUTPUT_BYTES])
+        answer = running.result()
         return Outcome(True, "" if answer is None else str(answer)[:MAX_OUTPUT_BYTES])
 
     def _post(self, hook: Hook, event: Mapping[str, Any]) -> Outcome:

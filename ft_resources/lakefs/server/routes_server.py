@@ -21,8 +21,22 @@ STORAGE = {
     "pre_sign_support": False,
     "pre_sign_support_ui": False,
     "pre_sign_multipart_upload": False,
-    "import_support": False,
-    "import_validity_regex": "^$",
+}
+# What lakeFS has and this server has not, by a part of its path; the first one that fits.
+MISSING = {
+    "/pulls": "pull requests are",
+    "/auth/external": "external principals are",
+    "/external/principals": "external principals are",
+    "/sts/": "STS login is",
+    "/auth/": "users, groups and policies are",
+    "/staging/pmpu": "presigned multipart uploads are",
+    "/symlink": "symlink files are",
+    "/dump": "dumping refs is",
+    "/restore": "restoring refs is",
+    "/metadata/": "reading meta ranges is",
+    "/gc/prepare": "garbage collection by Spark (`ft lakefs gc` does it here) is",
+    "/objects": "staging an object by its address is",
+    "/commits": "creating commit records is",
 }
 
 
@@ -30,8 +44,14 @@ def health(call: Call) -> Response:
     return Response(status_code=204)
 
 
+def _storage(call: Call) -> dict[str, object]:
+    supported = call.server.imports.supported
+    regex = "^(local|file)://" if supported else "^$"
+    return {**STORAGE, "import_support": supported, "import_validity_regex": regex}
+
+
 def config(call: Call) -> Response:
-    return JSONResponse({"version_config": {"version": VERSION}, "storage_config": STORAGE})
+    return JSONResponse({"version_config": {"version": VERSION}, "storage_config": _storage(call)})
 
 
 def config_version(call: Call) -> Response:
@@ -39,7 +59,7 @@ def config_version(call: Call) -> Response:
 
 
 def config_storage(call: Call) -> Response:
-    return JSONResponse(STORAGE)
+    return JSONResponse(_storage(call))
 
 
 def setup_state(call: Call) -> Response:
@@ -58,7 +78,9 @@ def user(call: Call) -> Response:
 
 
 async def not_embedded(request: Request) -> Response:
-    raise NotEmbedded(f"{request.method} {request.url.path} is")
+    path = request.url.path
+    missing = next((what for part, what in MISSING.items() if part in path), None)
+    raise NotEmbedded(missing or f"{request.method} {path} is")
 
 
 ROUTES = [

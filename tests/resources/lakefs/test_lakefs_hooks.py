@@ -15,7 +15,7 @@ from lakefs.exceptions import LakeFSException
 from ft_resources.lakefs.server import actions
 from ft_resources.lakefs.server.actions import EVENTS
 from ft_resources.lakefs.server.errors import PreconditionFailed
-from ft_resources.lakefs.server.hooks import Hooks
+from ft_resources.lakefs.server.hooks import Hooks, Outcome
 from ft_resources.lakefs.server.options import load_functions
 from tests.resources.lakefs.conftest import new_repository
 from tests.resources.lakefs.running import Endpoint, ServerProcess
@@ -371,6 +371,16 @@ def test_a_slow_webhook_is_given_up(listener):
     (hook,) = actions.parse("f", action("pre-commit", webhook(listener.url, timeout="50ms"))).hooks
     outcome = Hooks().run(hook, {})
     assert (outcome.passed, "ReadTimeout" in outcome.output) == (False, True)
+
+
+def test_a_slow_function_is_given_up():
+    released = threading.Event()
+    hooks = Hooks({"slow": lambda event: released.wait(10)})
+    slow = {"id": "a", "type": "python", "properties": {"function": "slow", "timeout": "50ms"}}
+    (hook,) = actions.parse("f", action("pre-commit", slow)).hooks
+    outcome = hooks.run(hook, {})
+    released.set()
+    assert outcome == Outcome(False, "function 'slow' did not end within 0.05 s")
 
 
 def test_an_unregistered_function_refuses():
