@@ -22,6 +22,7 @@ PAGE = PROJECT / "docs" / "benchmarks.md"
 AREAS: dict[str, tuple[str, ...]] = {
     "platform": ("platform",),
     "corpus": ("patterns", "dedup", "new_week"),
+    "lakefs": ("lakefs",),
 }
 
 
