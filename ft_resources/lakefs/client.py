@@ -236,7 +236,7 @@ class Draft:
         self._digests[prefix] = digest.result()
 
     def _put(self, path: str, content: bytes | Path) -> None:
-        if isinstance(content, bytes):
+        if not isinstance(content, Path):
             self._branch.object(path).upload(content, mode="wb", pre_sign=False)
         elif content.stat().st_size < LINK_BYTES or not self._link(path, content):
             writer = self._branch.object(path).writer(mode="wb", pre_sign=False)
