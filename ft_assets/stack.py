@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -144,7 +145,8 @@ class Stack:
         self._prepare_dagster_home()
         for folder in ("mlflow", "lakefs", "gateway"):
             (self.state / folder).mkdir(parents=True, exist_ok=True)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.stop)
             waiting = list(self.processes)
             for process in self.processes:
                 if process.name in {"webserver", "daemon"}:
@@ -152,9 +154,7 @@ class Stack:
                     waiting = [p for p in waiting if p.name not in {"code-server", "lakefs"}]
                 self._launch(process)
             self._wait(waiting, say)
-        except BaseException:
-            self.stop()
-            raise
+            undo.pop_all()
 
     def _prepare_dagster_home(self) -> None:
         home = Path(self.environment["DAGSTER_HOME"])

@@ -1,7 +1,7 @@
 """From raw rows to a training corpus and an evaluation set, without personal data."""
 
 import glob
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,11 @@ from ft_assets.corpus.anonymize import (
     consent_states,
 )
 from ft_assets.corpus.benchmarks import benchmark_prints
-from ft_assets.corpus.compose import (
-    Counts,
-    Policy,
-    compose_eval,
-    compose_training,
-)
-from ft_assets.corpus.dedup import Clusters
+from ft_assets.corpus.compose import Policy, compose_eval, compose_training
+from ft_assets.corpus.composed import Counts
 from ft_assets.corpus.dedup_assets import read_batches, read_clusters
 from ft_assets.corpus.fingerprints import Fingerprints
 from ft_assets.corpus.mixture import Replay
-from ft_assets.corpus.pool import Batch
 from ft_assets.corpus.screen_assets import RATERS, refused_keys
 from ft_assets.expectations.checks import expectation_checks, guarded
 from ft_assets.expectations.derived import Given
@@ -159,23 +153,27 @@ def eval_set(
         unknown_fields="ignore",
     )
     own = anonymize_cases(cases.rows)
-    logs, examples, clusters = _inputs(
-        lakefs, domain, log_signatures, anonymized_examples, duplicate_clusters
-    )
+    logs, examples = read_batches(lakefs, domain, log_signatures, anonymized_examples)
+    verdicts = [
+        *(ref for _, ref in sorted(screened_logs.items())),
+        one(screened_texts, "screened_texts", domain),
+        one(influence_report, "influence_report", domain),
+    ]
     chosen = compose_eval(
         own.rows,
         examples,
         logs,
         _consent(lakefs, raw_zone, domain, raw_users, pseudonyms),
         _policy(),
-        refused=_refused(lakefs, domain, screened_logs, screened_texts, influence_report),
-        clusters=clusters,
-        ignored_raters=_ignored_raters(lakefs, domain, influence_report),
+        refused=refused_keys(map(lakefs.read_records, verdicts)),
+        clusters=read_clusters(lakefs, duplicate_clusters, domain),
+        ignored_raters=_ignored_raters(lakefs, verdicts[-1]),
     )
 
     table = chosen.table.to_pandas()
     inputs = {
-        **log_signatures,
+        **_prefixed("log_signatures/", log_signatures),
+        **_prefixed("screened_logs/", screened_logs),
         "duplicate_clusters": duplicate_clusters[domain],
         "screened_texts": screened_texts[domain],
         "influence_report": influence_report[domain],
@@ -196,7 +194,7 @@ def eval_set(
             + sum(own.dropped.values()),
             counts.rows_out,
             len(cases.quarantined),
-            {**counts.dropped, **_prefixed("own_case", {**cases.dropped, **own.dropped})},
+            {**counts.dropped, **_prefixed("own_case_", {**cases.dropped, **own.dropped})},
         ),
         "rows_by_origin": markdown_table(["origin", "rows"], sorted(counts.by_split.items())),
         **merged.facts[domain],
@@ -229,9 +227,12 @@ def training_corpus(
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """What the adapter learns from: consented, filtered, deduplicated, split, in chat form."""
     domain = context.partition_key
-    logs, examples, clusters = _inputs(
-        lakefs, domain, log_signatures, anonymized_examples, duplicate_clusters
-    )
+    logs, examples = read_batches(lakefs, domain, log_signatures, anonymized_examples)
+    verdicts = [
+        *(ref for _, ref in sorted(screened_logs.items())),
+        one(screened_texts, "screened_texts", domain),
+        one(influence_report, "influence_report", domain),
+    ]
     documents = lakefs.read_records(one(anonymized_documents, "anonymized_documents", domain))
     evaluation = lakefs.read_records(one(eval_set, "eval_set", domain))
     corpus = compose_training(
@@ -241,15 +242,16 @@ def training_corpus(
         _consent(lakefs, raw_zone, domain, raw_users, pseudonyms),
         evaluation,
         _policy(),
-        refused=_refused(lakefs, domain, screened_logs, screened_texts, influence_report),
-        clusters=clusters,
+        refused=refused_keys(map(lakefs.read_records, verdicts)),
+        clusters=read_clusters(lakefs, duplicate_clusters, domain),
         benchmarks=_benchmarks(),
-        ignored_raters=_ignored_raters(lakefs, domain, influence_report),
+        ignored_raters=_ignored_raters(lakefs, verdicts[-1]),
     )
 
     table = corpus.table.to_pandas()
     inputs = {
-        **log_signatures,
+        **_prefixed("log_signatures/", log_signatures),
+        **_prefixed("screened_logs/", screened_logs),
         "duplicate_clusters": duplicate_clusters[domain],
         "screened_texts": screened_texts[domain],
         "influence_report": influence_report[domain],
@@ -310,25 +312,8 @@ def _corpus_facts(counts: Counts) -> dict[str, Any]:
     }
 
 
-def _inputs(
-    lakefs: LakeFS, domain: str, signatures: Refs, examples: Refs, clusters: Refs
-) -> tuple[list[Batch], list[Batch], Clusters]:
-    logs, pairs = read_batches(lakefs, domain, signatures, examples)
-    return logs, pairs, read_clusters(lakefs, clusters, domain)
-
-
-def _refused(
-    lakefs: LakeFS, domain: str, logs: Refs, texts: Refs, influence: Refs
-) -> dict[str, str]:
-    """Reasons of the screening by row key; what a row says comes before who pushes it."""
-    refs = [ref for _, ref in sorted(logs.items())]
-    refs += [one(texts, "screened_texts", domain), one(influence, "influence_report", domain)]
-    return refused_keys(lakefs.read_records(ref) for ref in refs)
-
-
-def _ignored_raters(lakefs: LakeFS, domain: str, influence: Refs) -> frozenset[str]:
-    rows = lakefs.read_records(one(influence, "influence_report", domain), RATERS)
-    return frozenset(row["user"] for row in rows)
+def _ignored_raters(lakefs: LakeFS, influence: Ref) -> frozenset[str]:
+    return frozenset(row["user"] for row in lakefs.read_records(influence, RATERS))
 
 
 def _benchmarks() -> dict[str, Fingerprints]:
@@ -374,5 +359,5 @@ def _weeks(logs: Refs) -> list[str]:
     return sorted(split_key(key)[1] for key in logs)
 
 
-def _prefixed(prefix: str, counts: dict[str, int]) -> dict[str, int]:
-    return {f"{prefix}_{reason}": count for reason, count in counts.items()}
+def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}{name}": value for name, value in values.items()}

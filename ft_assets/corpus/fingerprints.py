@@ -307,7 +307,8 @@ def _as_numbers(array: np.ndarray) -> np.ndarray:
     unit = {"U": np.uint32, "S": np.uint8}.get(array.dtype.kind)
     if unit is None:
         return array
-    return np.ascontiguousarray(array).view(unit).reshape(len(array), -1)
+    width = array.dtype.itemsize // np.dtype(unit).itemsize
+    return np.ascontiguousarray(array).view(unit).reshape(len(array), width)
 
 
 def _as_text(numbers: np.ndarray, kind: str) -> np.ndarray:

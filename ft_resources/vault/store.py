@@ -202,13 +202,9 @@ class KeyStore:
 
 @contextmanager
 def _transaction(db: sqlite3.Connection) -> Generator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with db:  # commits, or rolls back what raised
+        db.execute("BEGIN IMMEDIATE")
         yield
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
 
 
 IDS_IN_ONE_QUERY = 500

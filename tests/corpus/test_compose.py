@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ft_assets.corpus.compose import Corpus, Policy, Reason, compose_eval, compose_training
+from ft_assets.corpus.compose import Policy, compose_eval, compose_training
+from ft_assets.corpus.composed import Corpus, Reason
 from ft_assets.corpus.decontaminate import EvalIndex
 from ft_assets.corpus.dedup import NONE, Entry, Role, find_clusters, find_duplicates
 from ft_assets.corpus.fingerprints import fingerprint_pairs

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ft_assets.corpus.compose import CorpusRow
+from ft_assets.corpus.composed import CorpusRow
 from ft_assets.expectations.derived import Given, derive
 from ft_assets.expectations.gx import Outcome, SuiteResult, validate
 from ft_assets.expectations.known import EXPECTATIONS, KL_DIVERGENCE
@@ -187,19 +187,20 @@ def test_too_few_rows_fail():
     assert not result.success
 
 
+@pytest.mark.parametrize("table", [pd.DataFrame(), logs().iloc[:0]])
+def test_a_week_without_rows_is_told_and_stops_no_other_week(table: pd.DataFrame):
+    result = judge(table, LOGS)
+    assert result.success
+    assert failed(result) == {(None, "warning")}
+
+
 @pytest.mark.parametrize(
-    ("table", "suite"),
-    [
-        (pd.DataFrame(), LOGS),
-        (logs().iloc[:0], LOGS),
-        (pd.DataFrame(columns=list(CorpusRow.__annotations__)), CORPUS),
-        (corpus().iloc[:0], CORPUS),
-    ],
+    "table", [pd.DataFrame(columns=list(CorpusRow.__annotations__)), corpus().iloc[:0]]
 )
-def test_an_empty_table_fails_and_does_not_raise(table: pd.DataFrame, suite: Suite):
-    result = judge(table, suite, min_rows=0)
+def test_an_empty_corpus_fails_and_does_not_raise(table: pd.DataFrame):
+    result = judge(table, CORPUS, min_rows=0)
     assert not result.success
-    assert len(result.expectations) == len(suite.expectations)
+    assert len(result.expectations) == len(CORPUS.expectations)
 
 
 def test_a_missing_column_fails_what_needs_it():

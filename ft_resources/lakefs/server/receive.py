@@ -6,6 +6,7 @@ the disk.
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -38,7 +39,15 @@ async def _store(chunks: AsyncIterator[bytes], blobs: Blobs) -> Blob:
     writer: BlobWriter | None = None
     writing: asyncio.Task[None] | None = None
     pending = bytearray()
-    try:
+
+    async def abandon() -> None:
+        if writing is not None:
+            await asyncio.wait([writing])
+        if writer is not None:
+            await run_in_threadpool(writer.discard)
+
+    async with AsyncExitStack() as undo:
+        undo.push_async_callback(abandon)
         async for chunk in chunks:
             pending += chunk
             if len(pending) >= BATCH_BYTES:
@@ -49,13 +58,9 @@ async def _store(chunks: AsyncIterator[bytes], blobs: Blobs) -> Blob:
                 pending = bytearray()
         if writing is not None:
             await writing
-        return await run_in_threadpool(_finish, writer, blobs, pending)
-    except BaseException:
-        if writing is not None:
-            await asyncio.wait([writing])
-        if writer is not None:
-            await run_in_threadpool(writer.discard)
-        raise
+        blob = await run_in_threadpool(_finish, writer, blobs, pending)
+        undo.pop_all()
+        return blob
 
 
 def _finish(writer: BlobWriter | None, blobs: Blobs, rest: bytearray) -> Blob:
