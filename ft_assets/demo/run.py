@@ -30,7 +30,7 @@ from ft_resources.gateway.client import GatewayClient
 
 FEEDBACK = ("preference_pairs", "review_queue")
 REPORTS = ("serving_report", "drift_report")
-ALL = (*WEEKLY, *RETRAINED, *FEEDBACK, "base_model", *REPORTS)
+ALL = (*WEEKLY, *RETRAINED, *FEEDBACK, "base_model", "domain_profiles", *REPORTS)
 PORTS = {"lakefs": 8000, "gateway": 8300, "dagster": 3000, "mlflow": 5000}
 BAD_RECIPE = "underfit"
 PATIENCE_SECONDS = 1800  # for any one stage; a hung stage must not hang the demo
@@ -235,7 +235,9 @@ class _Loop:
             }
             # One run, one process: all domains are trained over one loaded base.
             trained = self.api.launch(["lora_adapter"], tags=everything)
-            self.watch.until_succeeded([trained], PATIENCE_SECONDS)
+            # From here on a row of another domain is told by its words.
+            profiles = self.api.launch(["domain_profiles"])
+            self.watch.until_succeeded([trained, profiles], PATIENCE_SECONDS)
         with self.stage("release"):
             wanted = (*RELEASE, *REPORTS, *FEEDBACK)
             released = [self._launch(wanted, domain) for domain in self.domains]
