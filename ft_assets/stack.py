@@ -199,9 +199,13 @@ class Stack:
                 tail = "\n".join(log.read_text("utf-8", "replace").splitlines()[-8:])
                 raise StackError(f"{process.name} ended with code {code}; {log} ends:\n{tail}")
 
-    def stop(self) -> None:
-        """Stop everything that was started, newest first; harmless when nothing runs."""
-        running = [p for p in reversed(self.processes) if p.popen is not None]
+    def stop(self, *names: str) -> None:
+        """Stop these, or everything that was started, newest first; harmless when nothing runs."""
+        running = [
+            p
+            for p in reversed(self.processes)
+            if p.popen is not None and (not names or p.name in names)
+        ]
         for process in running:
             if process.popen is not None and process.popen.poll() is None:
                 process.popen.terminate()

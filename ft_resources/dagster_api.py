@@ -144,6 +144,12 @@ class DagsterApi:
         answer = self._ask(RUNS, {"f": {"tags": _tags(tags or {})}})["runsOrError"]
         return [_run(found) for found in self._expect(answer, "Runs")["results"]]
 
+    def runs_under_way(self) -> list[Run]:
+        """Runs that have a process, or are about to."""
+        wanted = {"f": {"statuses": ["STARTING", "STARTED", "CANCELING"]}}
+        answer = self._ask(RUNS, wanted)["runsOrError"]
+        return [_run(found) for found in self._expect(answer, "Runs")["results"]]
+
     def problems(self) -> list[str]:
         """Why the instance cannot work yet: locations that are not loaded, daemons not healthy."""
         entries = self._ask(LOCATIONS, {})["workspaceOrError"]["locationEntries"]

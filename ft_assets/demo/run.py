@@ -87,6 +87,14 @@ class Demo:
                 loop.refusal()
                 with self._stage("answers"):
                     answers = self._ask(settings, stack.secrets, list(settings.domains))
+                    # The answers are log lines, and the sensor has seen them: runs under way end
+                    # before lakeFS does, queued ones wait for `make up`.
+                    stack.stop("daemon")
+                    watch.until(
+                        lambda: None if api.runs_under_way() else True,
+                        "runs to end",
+                        PATIENCE_SECONDS,
+                    )
                 summary = self._summary(settings, loop, answers)
         finally:
             self._say("stopping the services")

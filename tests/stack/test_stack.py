@@ -188,6 +188,7 @@ def _killed(running, victim) -> str:
     config = {"lora_adapter": {"config": {"seed": int(time.time()) % 10_000}}}
     run_id = running.api.launch(["lora_adapter"], partition="finance", config=config)
     pid = running.until(lambda: victim(run_id), "the process to kill")
+    assert run_id in {run.id for run in running.api.runs_under_way()}
     os.kill(pid, signal.SIGKILL)
     return run_id
 
@@ -263,3 +264,10 @@ def test_the_pages_answer(running):
     assert requests.get(f"{services.gateway.url}/health", timeout=10).json()["status"] == "ok"
     models = requests.get(f"{services.gateway.url}/v1/models", timeout=10).json()
     assert set(DOMAINS) <= {model["id"] for model in models["data"]}
+
+
+def test_the_daemon_can_be_stopped_alone_and_runs_end_by_themselves(running):
+    running.stack.stop("daemon")
+    running.until(lambda: not running.api.runs_under_way(), "runs to end")
+    assert [p.name for p in running.stack.processes if p.popen is None] == ["daemon"]
+    running.stack.raise_if_dead()
