@@ -193,8 +193,10 @@ def _killed(running, victim) -> str:
     return run_id
 
 
-def _trainer(run_id: str) -> int | None:
-    return _process(lambda command: "ft_assets.adapters.train" in command)
+def _trainer(running) -> int | None:
+    """Of this stack: other tests train beside it."""
+    state = str(running.stack.state)
+    return _process(lambda command: "ft_assets.adapters.train" in command and state in command)
 
 
 def _process(wanted) -> int | None:
@@ -206,7 +208,7 @@ def _process(wanted) -> int | None:
 
 def test_a_killed_trainer_publishes_nothing(running):
     head, before = running.head(), running.facts("lora_adapter", "finance")
-    run = running.ended(_killed(running, _trainer))
+    run = running.ended(_killed(running, lambda run_id: _trainer(running)))
     assert run.status == "FAILURE"
     assert running.head() == head
     assert running.branches() == {"main"}
@@ -218,7 +220,7 @@ def test_a_killed_run_worker_publishes_nothing_and_takes_its_trainer_along(runni
     trainers: list[int] = []
 
     def worker(run_id: str) -> int | None:
-        trainer = _trainer(run_id)
+        trainer = _trainer(running)
         if trainer is None:
             return None
         trainers.append(trainer)
