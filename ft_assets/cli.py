@@ -112,8 +112,9 @@ def status(platform: PlatformFile = Path("platform.yaml")) -> None:
 def anonymize() -> None:
     """Mask identifiers in JSON lines with `text`: standard input to standard output, with spans."""
     from ft_assets.corpus.anonymize_stream import anonymize_lines
+    from ft_assets.corpus.detector import Detector
 
-    counts = anonymize_lines(sys.stdin.buffer, sys.stdout.buffer)
+    counts = anonymize_lines(sys.stdin.buffer, sys.stdout.buffer, Detector())
     if counts.failed:
         raise fail(f"{counts.failed} of {counts.lines} lines were not JSON objects with a text")
 

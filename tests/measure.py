@@ -23,6 +23,7 @@ import pandas as pd
 
 from ft_assets.corpus import anonymize
 from ft_assets.corpus.compose import Policy, compose_eval, compose_training
+from ft_assets.corpus.detector import Detector
 from ft_assets.demo.feed import domains_of, general_text
 from ft_assets.publishing import share
 from ft_assets.raw import schema
@@ -47,7 +48,9 @@ def taken(data: Path, domain: str, kind: str, model: type[schema.Row]) -> Intake
 
 def logs_of(data: Path, domain: str) -> list[dict[str, Any]]:
     return anonymize.anonymize_logs(
-        rows(data, domain, "logs", schema.Interaction), lambda kind, value: f"{kind}-{value}"
+        rows(data, domain, "logs", schema.Interaction),
+        lambda kind, value: f"{kind}-{value}",
+        Detector(),
     ).rows
 
 
@@ -68,14 +71,17 @@ def measure_gate(data: Path, folder: Path) -> None:
         examples = anonymize.anonymize_examples(
             rows(data, domain, "annotations", schema.Annotation),
             rows(data, domain, "corrections", schema.Correction),
+            Detector(),
         ).rows
         documents = anonymize.anonymize_documents(
-            rows(data, domain, "documents", schema.Document)
+            rows(data, domain, "documents", schema.Document), Detector()
         ).rows
         consent = anonymize.consent_states(
             rows(data, domain, "users", schema.User), lambda kind, value: f"{kind}-{value}"
         )
-        own = anonymize.anonymize_cases(rows(data, domain, "eval", schema.EvalCase)).rows
+        own = anonymize.anonymize_cases(
+            rows(data, domain, "eval", schema.EvalCase), Detector()
+        ).rows
         chosen = compose_eval(own, examples, logs, consent, Policy())
         corpus = compose_training(logs, examples, documents, consent, chosen.rows, Policy())
         pd.DataFrame(corpus.rows).to_parquet(folder / f"{domain}.parquet")

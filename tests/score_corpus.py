@@ -31,6 +31,7 @@ from ft_assets.corpus.anonymize import (
 )
 from ft_assets.corpus.clean import clean
 from ft_assets.corpus.dedup import Entry, Role, find_duplicates
+from ft_assets.corpus.detector import Detector
 from ft_assets.corpus.screen.domains import DomainProfiles
 from ft_assets.corpus.screen.influence import (
     Influence,
@@ -130,16 +131,16 @@ def take_in(folder: Path) -> Run:
         )
         for kind, model in MODELS.items()
     }
-    logs = anonymize_logs(raw["logs"].rows, PSEUDONYMS.of)
-    examples = anonymize_examples(raw["annotations"].rows, raw["corrections"].rows)
-    documents = anonymize_documents(raw["documents"].rows)
+    logs = anonymize_logs(raw["logs"].rows, PSEUDONYMS.of, Detector())
+    examples = anonymize_examples(raw["annotations"].rows, raw["corrections"].rows, Detector())
+    documents = anonymize_documents(raw["documents"].rows, Detector())
     return Run(
         domain,
         raw,
         logs.rows,
         examples.rows,
         documents.rows,
-        anonymize_cases(raw["eval"].rows).rows,
+        anonymize_cases(raw["eval"].rows, Detector()).rows,
         consent_states(raw["users"].rows, PSEUDONYMS.of),
         logs.dropped.total() + documents.dropped.total(),
     )

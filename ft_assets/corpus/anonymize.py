@@ -2,20 +2,26 @@
 
 One numbering of placeholders per conversation (logs), document or example: the same address keeps
 one placeholder inside it, and two of them cannot be joined on it. Users and conversations become
-keyed hashes. Rows without a prompt or response after cleaning are dropped. Names, places and
-organisations in free text are not found here.
+keyed hashes. Rows without a prompt or response after cleaning are dropped. What is masked is what
+the detector finds (detector.py); a name found in one text of a conversation is masked in all.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import groupby, islice
 from typing import Any
 
 from ft_assets.corpus.clean import clean
-from ft_assets.corpus.redact import Placeholders, residual
+from ft_assets.corpus.detector import Detector
+from ft_assets.corpus.redact import DEFAULT_TYPES, Placeholders, residual
+
+_TOGETHER = 200  # documents that are searched at once
 
 Row = Mapping[str, Any]
+# The texts of rows that belong together: a conversation, a document, an example.
+Document = Sequence[tuple[Row, Sequence[str]]]
 Pseudonym = Callable[[str, str], str]  # (kind, value) -> keyed hash
 
 
@@ -42,24 +48,42 @@ class Anonymized:
             self.dropped[Reason.ERASED] += rows
         return self
 
-    def _text(self, placeholders: Placeholders, text: str) -> str:
+    def masked_texts(
+        self, documents: Iterable[Document], detector: Detector
+    ) -> Iterator[tuple[Row, list[str]]]:
+        """Every row with its texts cleaned and masked, one numbering per document."""
+        remaining = iter(documents)
+        while chunk := list(islice(remaining, _TOGETHER)):
+            cleaned = [
+                [[self._clean(text) for text in texts] for _, texts in document]
+                for document in chunk
+            ]
+            together = [[text for texts in rows for text in texts] for rows in cleaned]
+            found = detector.find_in(together, DEFAULT_TYPES)
+            for document, rows, spans in zip(chunk, cleaned, found, strict=True):
+                names, spans_of = Placeholders(), iter(spans)
+                for (row, _), texts in zip(document, rows, strict=True):
+                    self.rows_in += 1
+                    masked = [names.mask(text, next(spans_of)) for text in texts]
+                    for one in masked:
+                        self.masked.update(one.counts)
+                    yield row, [one.text.strip() for one in masked]
+
+    def _clean(self, text: str) -> str:
         cleaned = clean(text)
         self.fixes.update(cleaned.fixes)
-        masked = placeholders.mask(cleaned.text)
-        self.masked.update(masked.counts)
-        return masked.text.strip()
+        return cleaned.text
 
 
-def anonymize_logs(rows: Iterable[Row], pseudonym: Pseudonym) -> Anonymized:
+def anonymize_logs(rows: Iterable[Row], pseudonym: Pseudonym, detector: Detector) -> Anonymized:
     """Interactions in the order of conversation, turn and time."""
     result = Anonymized()
-    conversations: dict[str, Placeholders] = {}
-    for row in sorted(rows, key=lambda r: (r["session_id"], r["turn"], r["ts"], r["event_id"])):
-        result.rows_in += 1
-        names = conversations.setdefault(row["session_id"], Placeholders())
-        prompt = result._text(names, row["prompt"])
-        response = result._text(names, row["response"])
-        correction = result._text(names, row["correction"]) if row.get("correction") else None
+    ordered = sorted(rows, key=lambda r: (r["session_id"], r["turn"], r["ts"], r["event_id"]))
+    conversations = (
+        [(row, (row["prompt"], row["response"], row.get("correction") or "")) for row in turns]
+        for _, turns in groupby(ordered, key=lambda r: r["session_id"])
+    )
+    for row, (prompt, response, correction) in result.masked_texts(conversations, detector):
         if not prompt or not (response or correction):
             result.dropped[Reason.EMPTY_TEXT] += 1
             continue
@@ -81,7 +105,7 @@ def anonymize_logs(rows: Iterable[Row], pseudonym: Pseudonym) -> Anonymized:
                 "regenerated": bool(row.get("regenerated")),
                 "clicked": bool(row.get("clicked")),
                 "latency_ms": row.get("latency_ms"),
-                "identifiers_left": _left(prompt, response, correction or ""),
+                "identifiers_left": _left(prompt, response, correction),
                 "source_file": row["source_file"],
                 "source_line": row["source_line"],
             }
@@ -89,12 +113,11 @@ def anonymize_logs(rows: Iterable[Row], pseudonym: Pseudonym) -> Anonymized:
     return result
 
 
-def anonymize_documents(rows: Iterable[Row]) -> Anonymized:
+def anonymize_documents(rows: Iterable[Row], detector: Detector) -> Anonymized:
     result = Anonymized()
-    for row in sorted(rows, key=lambda r: r["doc_id"]):
-        result.rows_in += 1
-        names = Placeholders()
-        title, text = result._text(names, row["title"]), result._text(names, row["text"])
+    ordered = sorted(rows, key=lambda r: r["doc_id"])
+    documents = ([(row, (row["title"], row["text"]))] for row in ordered)
+    for row, (title, text) in result.masked_texts(documents, detector):
         if not text:
             result.dropped[Reason.EMPTY_TEXT] += 1
             continue
@@ -113,29 +136,47 @@ def anonymize_documents(rows: Iterable[Row]) -> Anonymized:
     return result
 
 
-def anonymize_examples(annotations: Iterable[Row], corrections: Iterable[Row]) -> Anonymized:
+def anonymize_examples(
+    annotations: Iterable[Row], corrections: Iterable[Row], detector: Detector
+) -> Anonymized:
     """Gold pairs, and the pairs that reviewers corrected and approved."""
     result = Anonymized()
+    examples = []
     for row in sorted(annotations, key=lambda r: r["annotation_id"]):
-        result.rows_in += 1
-        _add_example(result, row, row["annotation_id"], "annotation", row["task"], row["response"])
+        own = {"example_id": row["annotation_id"], "kind": "annotation", "task": row["task"]}
+        examples.append([({**row, **own}, (row["prompt"], row["response"]))])
     for row in sorted(corrections, key=lambda r: r["correction_id"]):
-        result.rows_in += 1
         if row["status"] != "approved":
+            result.rows_in += 1
             result.dropped[Reason.NOT_APPROVED] += 1
             continue
-        response = row["corrected_response"]
-        _add_example(result, row, row["correction_id"], "correction", "correction", response)
+        own = {"example_id": row["correction_id"], "kind": "correction", "task": "correction"}
+        examples.append([({**row, **own}, (row["prompt"], row["corrected_response"]))])
+    for row, (prompt, response) in result.masked_texts(examples, detector):
+        if not prompt or not response:
+            result.dropped[Reason.EMPTY_TEXT] += 1
+            continue
+        result.rows.append(
+            {
+                **{name: row[name] for name in ("example_id", "kind", "domain", "task")},
+                "prompt": prompt,
+                "response": response,
+                "event_id": row.get("event_id"),
+                "license": row.get("license"),
+                "identifiers_left": _left(prompt, response),
+                "source_file": row["source_file"],
+                "source_line": row["source_line"],
+            }
+        )
     return result
 
 
-def anonymize_cases(rows: Iterable[Row]) -> Anonymized:
+def anonymize_cases(rows: Iterable[Row], detector: Detector) -> Anonymized:
     """The domain's own test cases."""
     result = Anonymized()
-    for row in sorted(rows, key=lambda r: r["eval_id"]):
-        result.rows_in += 1
-        names = Placeholders()
-        prompt, response = result._text(names, row["prompt"]), result._text(names, row["response"])
+    ordered = sorted(rows, key=lambda r: r["eval_id"])
+    cases = ([(row, (row["prompt"], row["response"]))] for row in ordered)
+    for row, (prompt, response) in result.masked_texts(cases, detector):
         if not prompt or not response:
             result.dropped[Reason.EMPTY_TEXT] += 1
             continue
@@ -159,31 +200,6 @@ def consent_states(users: Iterable[Row], pseudonym: Pseudonym) -> dict[str, str]
         )
         for row in users
     }
-
-
-def _add_example(
-    result: Anonymized, row: Row, example_id: str, kind: str, task: str, answer: str
-) -> None:
-    names = Placeholders()
-    prompt, response = result._text(names, row["prompt"]), result._text(names, answer)
-    if not prompt or not response:
-        result.dropped[Reason.EMPTY_TEXT] += 1
-        return
-    result.rows.append(
-        {
-            "example_id": example_id,
-            "kind": kind,
-            "domain": row["domain"],
-            "task": task,
-            "prompt": prompt,
-            "response": response,
-            "event_id": row.get("event_id"),
-            "license": row.get("license"),
-            "identifiers_left": _left(prompt, response),
-            "source_file": row["source_file"],
-            "source_line": row["source_line"],
-        }
-    )
 
 
 def _left(*texts: str) -> int:

@@ -9,7 +9,7 @@ A line that is not a JSON object with a text is not passed on (its content could
 it is named on stderr by number only and counted, and the lines after it are still done. So the
 output has `lines - failed` lines, and whoever calls must look at `failed`. Empty lines are skipped.
 Each line is written and flushed before the next is read, so a client can talk to it line by line.
-Not masked: other fields than `text`, and what ft_assets.corpus.detect does not find.
+Not masked: other fields than `text`, and what the detector does not find.
 """
 
 import json
@@ -18,8 +18,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import IO, Any, TextIO
 
-from ft_assets.corpus.detect import TYPES
-from ft_assets.corpus.redact import Placeholders, find_unmasked
+from ft_assets.corpus.detector import TYPES, Detector
+from ft_assets.corpus.redact import Placeholders, outside_placeholders
 
 
 @dataclass
@@ -30,7 +30,10 @@ class StreamCounts:
 
 
 def anonymize_lines(
-    lines: Iterable[bytes], out: IO[bytes], errors: TextIO | None = None
+    lines: Iterable[bytes],
+    out: IO[bytes],
+    detector: Detector,
+    errors: TextIO | None = None,
 ) -> StreamCounts:
     """Write one masked object per good line; `errors` is stderr unless given."""
     counts = StreamCounts()
@@ -44,7 +47,7 @@ def anonymize_lines(
             counts.failed += 1
             print(f"line {number}: {error}; left out", file=errors or sys.stderr)
             continue
-        out.write(_masked(row, counts))
+        out.write(_masked(row, detector, counts))
         out.flush()  # whoever sent one line may wait for its answer before the next
     return counts
 
@@ -70,11 +73,12 @@ def _refuse_constant(_name: str) -> float:
     raise ValueError("NaN or Infinity, which JSON does not have")
 
 
-def _masked(row: dict[str, Any], counts: StreamCounts) -> bytes:
-    spans = find_unmasked(row["text"], TYPES)
+def _masked(row: dict[str, Any], detector: Detector, counts: StreamCounts) -> bytes:
+    ((found,),) = detector.find_in([[row["text"]]])
+    spans = outside_placeholders(row["text"], found)
     for span in spans:
         counts.masked[span.type] = counts.masked.get(span.type, 0) + 1
-    text = Placeholders(TYPES).mask(row["text"]).text
+    text = Placeholders(TYPES).mask(row["text"], spans).text
     masked = {**row, "text": text, "spans": [list(span) for span in spans]}
     # ASCII escapes: a lone surrogate in the input has no UTF-8.
     return json.dumps(masked).encode("ascii") + b"\n"

@@ -21,6 +21,7 @@ from ft_assets.corpus.benchmarks import benchmark_prints
 from ft_assets.corpus.compose import Policy, compose_eval, compose_training
 from ft_assets.corpus.composed import Counts
 from ft_assets.corpus.dedup_assets import read_batches, read_clusters
+from ft_assets.corpus.detector import Detector
 from ft_assets.corpus.fingerprints import Fingerprints
 from ft_assets.corpus.mixture import Replay
 from ft_assets.corpus.screen_assets import RATERS, refused_keys
@@ -62,10 +63,10 @@ def anonymized_logs(
     pseudonyms: Pseudonyms,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Cleaned events with identifiers replaced by placeholders, users by pseudonyms."""
-    done = {}
+    done, detector = {}, Detector()
     for key in context.partition_keys:
         raw = raw_zone.read_rows(lakefs, one(raw_logs, "raw_logs", key))
-        done[key] = anonymize_logs(raw.rows, pseudonyms.of).without_erased(raw.erased)
+        done[key] = anonymize_logs(raw.rows, pseudonyms.of, detector).without_erased(raw.erased)
     draft = open_draft(context, lakefs, lakefs.repository, raw_logs)
     tables = {key: pd.DataFrame(result.rows) for key, result in done.items()}
     for key, table in tables.items():
@@ -90,7 +91,7 @@ def anonymized_documents(
     """Documents, cleaned and with identifiers replaced by placeholders."""
     domain = context.partition_key
     raw = raw_zone.read_rows(lakefs, one(raw_documents, "raw_documents", domain))
-    result = anonymize_documents(raw.rows).without_erased(raw.erased)
+    result = anonymize_documents(raw.rows, Detector()).without_erased(raw.erased)
     yield from _publish_anonymized(context, lakefs, raw_documents, result)
 
 
@@ -112,7 +113,7 @@ def anonymized_examples(
     domain = context.partition_key
     annotations = raw_zone.read_rows(lakefs, one(raw_annotations, "raw_annotations", domain))
     corrections = raw_zone.read_rows(lakefs, one(raw_corrections, "raw_corrections", domain))
-    result = anonymize_examples(annotations.rows, corrections.rows)
+    result = anonymize_examples(annotations.rows, corrections.rows, Detector())
     result = result.without_erased(annotations.erased + corrections.erased)
     inputs = {
         "raw_annotations": raw_annotations[domain],
@@ -152,7 +153,7 @@ def eval_set(
         now=datetime.now(UTC),
         unknown_fields="ignore",
     )
-    own = anonymize_cases(cases.rows)
+    own = anonymize_cases(cases.rows, Detector())
     logs, examples = read_batches(lakefs, domain, log_signatures, anonymized_examples)
     verdicts = [
         *(ref for _, ref in sorted(screened_logs.items())),

@@ -2,23 +2,27 @@
 
 The same value keeps one placeholder through a conversation (`<EMAIL_1>`), however it is written:
 case does not count in addresses, separators do not count in numbers. Numbering starts anew with
-every `Placeholders`, so two conversations cannot be joined on it. What is masked is what
-ft_assets.corpus.detect finds; its limits are the limits here.
+every `Placeholders`, so two conversations cannot be joined on it. What is masked is what a detector
+(detector.py) found, and what patterns find in the text after that.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ft_assets.corpus.detect import TYPES, Span, find
+from ft_assets.corpus.detect import TYPES as PATTERN_TYPES
+from ft_assets.corpus.detect import Span, find
+from ft_assets.corpus.detector import TYPES
 
 # An age below 90 identifies nobody (HIPAA, 45 CFR 164.514(b)(2)) and medicine cannot do without it.
-DEFAULT_TYPES = TYPES - {"AGE"}
+# Places and organisations alone name no person.
+DEFAULT_TYPES = TYPES - {"AGE", "LOCATION", "ORG"}
 
 _PLACEHOLDER = re.compile(rf"<(?P<type>{'|'.join(sorted(TYPES))})_(?P<number>[0-9]{{1,5}})>")
 _NUMBERS = frozenset({"PHONE", "CREDIT_CARD", "SSN"})
 _NO_SEPARATORS = frozenset({"IBAN", "ID", "ZIP"})
+_WORDS = frozenset({"STREET_ADDRESS", "PERSON", "LOCATION", "ORG"})
 
 
 @dataclass(frozen=True)
@@ -35,17 +39,26 @@ class Placeholders:
     _names: dict[tuple[str, str], str] = field(default_factory=dict)
     _used: dict[str, int] = field(default_factory=dict)
 
-    def mask(self, text: str) -> Masked:
-        """Return `text` with identifiers replaced. Idempotent; never raises on any str."""
+    def mask(self, text: str, spans: Sequence[Span] | None = None) -> Masked:
+        """Return `text` with `spans` replaced; None: those that patterns find in it.
+
+        Idempotent; never raises on any str. `spans` are in code points of `text`, sorted and
+        without overlaps; those of other types or that touch a placeholder are left.
+        """
         # A text that was masked before keeps its placeholders; new numbers go on behind them.
         for placeholder in _PLACEHOLDER.finditer(text):
             kind, number = placeholder["type"], int(placeholder["number"])
             self._used[kind] = max(self._used.get(kind, 0), number)
         counts: Counter[str] = Counter()
+        if spans is None:
+            found = find_unmasked(text, self.types)
+        else:
+            found = outside_placeholders(text, [s for s in spans if s.type in self.types])
         # A placeholder can bring a word next to a number that a longer value kept apart.
-        while spans := find_unmasked(text, self.types):
-            counts.update(span.type for span in spans)
-            text = self._replace(text, spans)
+        while found:
+            counts.update(span.type for span in found)
+            text = self._replace(text, found)
+            found = find_unmasked(text, self.types)
         return Masked(text, dict(counts))
 
     def _replace(self, text: str, spans: Iterable[Span]) -> str:
@@ -64,15 +77,18 @@ class Placeholders:
 
 
 def residual(text: str, types: frozenset[str] = DEFAULT_TYPES) -> dict[str, int]:
-    """Counts by type of what detection still finds; empty after masking with the same types."""
+    """Counts by type of what patterns still find; empty after masking with the same types."""
     return dict(Counter(span.type for span in find_unmasked(text, types)))
 
 
 def find_unmasked(text: str, types: frozenset[str]) -> list[Span]:
-    """The spans that touch no placeholder."""
-    spans = find(text, types)
+    """What patterns find of these types that touches no placeholder."""
+    return outside_placeholders(text, find(text, types & PATTERN_TYPES))
+
+
+def outside_placeholders(text: str, spans: Sequence[Span]) -> list[Span]:
     if not spans or "<" not in text:
-        return spans
+        return list(spans)
     inside = bytearray(len(text))
     for placeholder in _PLACEHOLDER.finditer(text):
         inside[placeholder.start() : placeholder.end()] = b"\x01" * len(placeholder[0])
@@ -88,6 +104,6 @@ def normalised(kind: str, value: str) -> str:
         return digits[-9:] if kind == "PHONE" and len(digits) > 9 else digits or value
     if kind in _NO_SEPARATORS:
         return "".join(char for char in value if char.isalnum()) or value
-    if kind == "STREET_ADDRESS":
+    if kind in _WORDS:
         return " ".join(re.findall(r"\w+", value))
     return value

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from ft_assets.corpus.anonymize import anonymize_cases, anonymize_logs, consent_states
 from ft_assets.corpus.compose import Policy, compose_eval, compose_training
 from ft_assets.corpus.dedup import NONE, Clusters, find_clusters
+from ft_assets.corpus.detector import Detector
 from ft_assets.corpus.pool import Batch, batch_files, batch_from, log_batch
 from ft_assets.raw import schema
 from ft_assets.raw.intake import take_up
@@ -51,7 +52,7 @@ class Store:
     def prepare(self, week: int) -> None:
         raw = self.folder / "raw" / f"{week:02d}.jsonl"
         taken = take_up(list_files([str(raw)]), schema.Interaction, domain=DOMAIN, now=NOW)
-        rows = anonymize_logs(taken.rows, pseudonym).rows
+        rows = anonymize_logs(taken.rows, pseudonym, Detector()).rows
         kept = self.folder / "kept" / f"{week:02d}"
         kept.mkdir(parents=True, exist_ok=True)
         table = pa.Table.from_pylist(rows)
@@ -109,7 +110,9 @@ def stored(folder: Path, weeks: int) -> tuple[Store, Path]:
         now=NOW,
         unknown_fields="ignore",
     ).rows
-    store = Store(folder, weeks, consent_states(users, pseudonym), anonymize_cases(cases).rows)
+    store = Store(
+        folder, weeks, consent_states(users, pseudonym), anonymize_cases(cases, Detector()).rows
+    )
     store.rebuild()
     prints = [store.batch(week).prints for week in range(weeks - 1)]
     before = folder / "before.parquet"
