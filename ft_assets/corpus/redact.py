@@ -7,9 +7,9 @@ every `Placeholders`, so two conversations cannot be joined on it. What is maske
 """
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ft_assets.corpus.detect import TYPES as PATTERN_TYPES
 from ft_assets.corpus.detect import Span, find
@@ -26,9 +26,24 @@ _WORDS = frozenset({"STREET_ADDRESS", "PERSON", "LOCATION", "ORG"})
 
 
 @dataclass(frozen=True)
+class Replaced:
+    """A placeholder and what it stands for."""
+
+    start: int  # of the placeholder, in the masked text
+    end: int
+    type: str
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Masked:
     text: str
-    counts: dict[str, int]  # type -> replaced spans, not distinct values
+    replaced: tuple[Replaced, ...] = ()  # in order
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """type -> replaced spans, not distinct values"""
+        return dict(Counter(each.type for each in self.replaced))
 
 
 @dataclass
@@ -49,24 +64,34 @@ class Placeholders:
         for placeholder in _PLACEHOLDER.finditer(text):
             kind, number = placeholder["type"], int(placeholder["number"])
             self._used[kind] = max(self._used.get(kind, 0), number)
-        counts: Counter[str] = Counter()
+        replaced: list[Replaced] = []
         if spans is None:
             found = find_unmasked(text, self.types)
         else:
             found = outside_placeholders(text, [s for s in spans if s.type in self.types])
         # A placeholder can bring a word next to a number that a longer value kept apart.
         while found:
-            counts.update(span.type for span in found)
-            text = self._replace(text, found)
+            text, replaced = self._replace(text, found, replaced)
             found = find_unmasked(text, self.types)
-        return Masked(text, dict(counts))
+        return Masked(text, tuple(replaced))
 
-    def _replace(self, text: str, spans: Iterable[Span]) -> str:
-        parts, last = [], 0
+    def _replace(
+        self, text: str, spans: Iterable[Span], before: list[Replaced]
+    ) -> tuple[str, list[Replaced]]:
+        parts, last, moved = [], 0, 0
+        replaced, earlier = [], deque(before)
         for span in spans:
-            parts += [text[last : span.start], self._name(span.type, text[span.start : span.end])]
+            while earlier and earlier[0].start < span.start:
+                replaced.append(_moved(earlier.popleft(), moved))
+            value = text[span.start : span.end]
+            name = self._name(span.type, value)
+            start = span.start + moved
+            replaced.append(Replaced(start, start + len(name), span.type, value))
+            moved += len(name) - len(value)
+            parts += [text[last : span.start], name]
             last = span.end
-        return "".join([*parts, text[last:]])
+        replaced += (_moved(each, moved) for each in earlier)
+        return "".join([*parts, text[last:]]), replaced
 
     def _name(self, kind: str, value: str) -> str:
         key = kind, normalised(kind, value)
@@ -74,6 +99,10 @@ class Placeholders:
             self._used[kind] = self._used.get(kind, 0) + 1
             self._names[key] = f"<{kind}_{self._used[kind]}>"
         return self._names[key]
+
+
+def _moved(each: Replaced, by: int) -> Replaced:
+    return replace(each, start=each.start + by, end=each.end + by)
 
 
 def residual(text: str, types: frozenset[str] = DEFAULT_TYPES) -> dict[str, int]:
