@@ -1,7 +1,8 @@
 """The raw zone at rest: what the raw assets write and the corpus assets read, encrypted.
 
-The folder holds keys.db, the data keys (store.py). Without both that folder and FT_TENANT_KEY
-nobody reads a raw row; back up both, apart from each other.
+The folder holds keys.db, the data keys (store.py), and what stands behind reversible pseudonyms
+(originals.py) with the log of who asked for it (audit.py). Without both that folder and
+FT_TENANT_KEY nobody reads a raw row; back up both, apart from each other.
 """
 
 import io
@@ -16,12 +17,14 @@ from ft_resources.lakefs.client import LakeFS
 from ft_resources.lakefs.ref import Ref
 from ft_resources.vault import subjects
 from ft_resources.vault.keys import TenantKey
+from ft_resources.vault.originals import Original, Originals
 from ft_resources.vault.sealed_rows import Row, Rows, Written, write_rows
 from ft_resources.vault.store import KeyStore
 
 ROWS = "rows.enc"
 QUARANTINE = "quarantine.enc"
 KEYS_FILE = "keys.db"
+ORIGINALS_FILE = "originals.db"
 ERASED = "erased"  # the drop reason of rows whose subject was erased
 
 
@@ -104,6 +107,18 @@ class RawZone(dg.ConfigurableResource):
     def _read(self, lakefs: LakeFS, ref: Ref, name: str) -> Opened:
         found = self.open_rows(io.BytesIO(lakefs.read(ref, name)), ref.path, name)
         return Opened(list(found), found.erased)
+
+    def surrogate_key(self) -> bytes:
+        """Of pseudonyms, hashes and shifts of dates; the same after a rotation."""
+        return self.store().vault_key("surrogates")
+
+    def originals(self) -> Originals:
+        return Originals(Path(self.folder) / ORIGINALS_FILE, self.store())
+
+    def keep_originals(self, originals: Iterable[Original]) -> int:
+        """Store what stands behind tokens and surrogates; how many were new."""
+        found = list(originals)
+        return self.originals().keep(found) if found else 0
 
     def destroy(self, names: Iterable[str]) -> int:
         """Make what these subjects own unreadable in every commit; how many had a key.
