@@ -14,6 +14,14 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ft_assets.corpus.policy import (
+    OPERATORS,
+    TYPES,
+    AnyOperator,
+    Operators,
+    PolicyError,
+    resolve,
+)
 from ft_assets.expectations.suite import Suite, SuiteError, check_own, domain_suite
 
 PLATFORM_ENV = "FT_PLATFORM"
@@ -84,11 +92,25 @@ class Screening(Section):
         return self
 
 
+class DomainAnonymization(Section):
+    policy: str | None = None  # null: the platform's policy and operators
+    operators: Operators = {}  # by type, or DEFAULT; they override those of the policy
+
+
+class Anonymization(Section):
+    """What becomes of personal data in texts; docs/anonymization.md is the reference."""
+
+    policy: str = "placeholders"  # or hipaa_safe_harbor, gdpr_pseudonymized, or one of `policies`
+    operators: Operators = {}
+    policies: dict[str, Operators] = {}  # of one's own, by name
+
+
 class Domain(Section):
     description: str = ""
     sources: Sources = Sources()
     # Suites of its own (ft_assets/expectations/suite.py): files beside this one, globs, or inline.
     expectations: list[str | dict[str, Any]] = []
+    anonymization: DomainAnonymization = DomainAnonymization()
     screening: Screening | None = None  # keys given here replace those of the platform's screening
 
 
@@ -217,9 +239,22 @@ class Versioning(Section):
     storage_namespace: str = "local://{repository}"  # e.g. s3://bucket/{repository}
 
 
+class VaultRole(Section):
+    types: Annotated[list[str], Field(min_length=1)]  # "*": all
+    key_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # of FT_VAULT_ROLE_KEY
+
+    @field_validator("types")
+    @classmethod
+    def _are_types(cls, types: list[str]) -> list[str]:
+        if unknown := sorted(set(types) - TYPES - {"*"}):
+            raise ValueError(f"unknown types {unknown}; allowed: *, {', '.join(sorted(TYPES))}")
+        return types
+
+
 class VaultSettings(Section):
     tenant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")] = "default"
     folder: str = "{state}/vault"
+    roles: dict[str, VaultRole] = {}  # who may see originals; none by default
 
 
 class MlflowSettings(Section):
@@ -234,6 +269,7 @@ class Platform(Section):
     domains: Annotated[dict[str, Domain], Field(min_length=1)]
     intake: Intake = Intake()
     corpus: CorpusPolicy = CorpusPolicy()
+    anonymization: Anonymization = Anonymization()
     screening: Screening = Screening()
     base_model: BaseModelSettings = BaseModelSettings()
     adapters: AdapterSettings = AdapterSettings()
@@ -289,6 +325,21 @@ class Platform(Section):
         given = {name: getattr(own, name) for name in own.model_fields_set}
         return Screening.model_validate({**self.screening.model_dump(), **given})
 
+    def operators_of(self, domain: str | None, policy: str | None = None) -> dict[str, AnyOperator]:
+        """What becomes of each type of personal data in a domain; None: what the platform says.
+
+        A `policy` given here stands instead of the file's, with none of its operators. Raises
+        PolicyError.
+        """
+        whole, own = self.anonymization, DomainAnonymization()
+        if domain is not None:
+            own = self.domains[domain].anonymization
+        if policy is not None:
+            return resolve(policy, whole.policies)
+        if own.policy is not None:
+            return resolve(own.policy, whole.policies, own.operators)
+        return resolve(whole.policy, whole.policies, whole.operators, own.operators)
+
     def sources(self, domain: str, kind: str) -> list[str]:
         """File patterns of one kind ("logs", "documents", ...) of one domain, absolute."""
         patterns: list[str] = getattr(self.domains[domain].sources, kind)
@@ -325,12 +376,22 @@ def load_platform(file: Path) -> Platform:
         settings = Platform.model_validate({**content, "root": file.resolve().parent})
     except ValidationError as error:
         raise PlatformError(f"{file}:\n" + "\n".join(_explain(error))) from None
+    _check_operators(file, settings)
     for name, domain in settings.domains.items():
         try:
             check_own(domain.expectations, settings.root)
         except SuiteError as error:
             raise PlatformError(f"{file}:\n  domains.{name}.expectations: {error}") from None
     return settings
+
+
+def _check_operators(file: Path, settings: Platform) -> None:
+    for name in (None, *settings.domains):
+        try:
+            settings.operators_of(name)
+        except PolicyError as error:
+            key = "anonymization" if name is None else f"domains.{name}.anonymization"
+            raise PlatformError(f"{file}:\n  {key}: {error}") from None
 
 
 def _explain(error: ValidationError) -> list[str]:
@@ -347,6 +408,8 @@ def _explain(error: ValidationError) -> list[str]:
 
 
 def _allowed(loc: tuple[int | str, ...]) -> list[str]:
+    if len(loc) > 1 and "anonymization" in loc and loc[-2] in OPERATORS:
+        return sorted(OPERATORS[str(loc[-2])].model_fields)
     section: type[BaseModel] = Platform
     for part in loc[:-1]:
         if section is Platform and part == "domains":

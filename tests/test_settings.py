@@ -36,6 +36,30 @@ def test_least_that_is_needed(tmp_path):
         ("domains: {a: {}}\nbase_model: {kind: path}", ["base_model", "'path'"]),
         ("domains: {a: {}}\nservices: {lakefs: {url: 'ftp://x'}}", ["services.lakefs.url", "ftp"]),
         ("domains: {a: {}}\nversioning: {repository: ft}", ["versioning.repository", "'ft'"]),
+        (
+            "domains: {a: {anonymization: {operators: {EMAIL: {operator: mask, last: 4}}}}}",
+            ["domains.a.anonymization.operators.EMAIL.mask.last", "keep_last, masking_char"],
+        ),
+        (
+            "domains: {a: {anonymization: {operators: {EMIAL: redact}}}}",
+            ["unknown type 'EMIAL'", "EMAIL"],
+        ),
+        (
+            "domains: {a: {}}\nanonymization: {operators: {SSN: blur}}",
+            ["anonymization.operators.SSN", "blur", "pseudonymize"],
+        ),
+        (
+            "domains: {a: {anonymization: {operators: {AGE: shift_dates}}}}",
+            ["domains.a.anonymization", "AGE: 'shift_dates'", "generalise"],
+        ),
+        (
+            "domains: {a: {}}\nanonymization: {policy: hippa}",
+            ["anonymization: unknown policy 'hippa'", "hipaa_safe_harbor"],
+        ),
+        (
+            "domains: {a: {}}\nvault: {roles: {dpo: {types: [EMIAL], key_sha256: ab}}}",
+            ["vault.roles.dpo.types", "EMIAL", "vault.roles.dpo.key_sha256"],
+        ),
         ("- a", ["expected keys and values"]),
         ("domains: [", ["not YAML"]),
         ("root: /\ndomains: {a: {}}", ["root"]),
@@ -76,3 +100,30 @@ def test_a_service_tells_host_and_port(tmp_path):
         "lake.example.org",
         443,
     )
+
+
+def operator_names(settings, domain, policy=None):
+    chosen = settings.operators_of(domain, policy)
+    return {kind: operator.operator for kind, operator in chosen.items()}
+
+
+def test_the_operators_of_a_domain(tmp_path):
+    text = """
+anonymization:
+  operators: {EMAIL: redact}
+  policies: {mine: {DEFAULT: mask}}
+domains:
+  a: {}
+  b: {anonymization: {operators: {EMAIL: hash}}}
+  c: {anonymization: {policy: hipaa_safe_harbor, operators: {ORG: keep}}}
+  d: {anonymization: {policy: mine}}
+"""
+    settings = load_platform(write(tmp_path, text))
+    assert operator_names(settings, None)["EMAIL"] == "redact"
+    assert operator_names(settings, "a") == operator_names(settings, None)
+    assert operator_names(settings, "b") == operator_names(settings, "a") | {"EMAIL": "hash"}
+    c = operator_names(settings, "c")
+    assert (c["DATE"], c["ORG"], c["EMAIL"]) == ("generalise", "keep", "replace")
+    assert set(operator_names(settings, "d").values()) == {"mask"}
+    assert operator_names(settings, "c", "placeholders")["ORG"] == "keep"
+    assert operator_names(settings, "b", "placeholders")["EMAIL"] == "replace"

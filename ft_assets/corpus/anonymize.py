@@ -1,9 +1,9 @@
 """Raw rows to rows that may leave the raw zone: cleaned, masked, and owned by a pseudonym.
 
-One numbering of placeholders per conversation (logs), document or example: the same address keeps
-one placeholder inside it, and two of them cannot be joined on it. Users and conversations become
-keyed hashes. Rows without a prompt or response after cleaning are dropped. What is masked is what
-the detector finds (detector.py); a name found in one text of a conversation is masked in all.
+What is found (detector.py) becomes what the operators of the domain make of it (operators.py), by
+default a numbered placeholder: the same address keeps one inside a conversation (logs), document or
+example, and two of them cannot be joined on it. Users and conversations become keyed hashes. Rows
+without a prompt or response after cleaning are dropped. Other columns than texts are left alone.
 """
 
 from collections import Counter
@@ -15,7 +15,9 @@ from typing import Any
 
 from ft_assets.corpus.clean import clean
 from ft_assets.corpus.detector import Detector
-from ft_assets.corpus.redact import DEFAULT_TYPES, Placeholders, residual
+from ft_assets.corpus.operators import PLACEHOLDERS, DomainOperators, Original, Owner
+from ft_assets.corpus.redact import Placeholders, residual
+from ft_resources.vault.subjects import of_row
 
 _TOGETHER = 200  # documents that are searched at once
 
@@ -31,15 +33,24 @@ class Reason(StrEnum):
     NOT_APPROVED = "not_approved"  # a correction that no reviewer has approved
 
 
+@dataclass(frozen=True)
+class MaskedRow:
+    row: Row
+    texts: list[str]
+    left: int  # what patterns still find beside the values that were replaced
+
+
 @dataclass
 class Anonymized:
     """`identifiers_left` of each row counts what the detector still finds in its masked text."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
-    masked: Counter[str] = field(default_factory=Counter)  # identifiers by type
+    masked: Counter[tuple[str, str]] = field(default_factory=Counter)  # by type and operator
     fixes: Counter[str] = field(default_factory=Counter)  # texts by what cleaning repaired
     dropped: Counter[str] = field(default_factory=Counter)
     rows_in: int = 0
+    # What the vault has to keep before the rows are seen by anybody, each once.
+    originals: dict[Original, None] = field(default_factory=dict, repr=False)
 
     def without_erased(self, rows: int) -> "Anonymized":
         """Itself, with rows counted that came in unreadable."""
@@ -48,10 +59,14 @@ class Anonymized:
             self.dropped[Reason.ERASED] += rows
         return self
 
-    def masked_texts(
-        self, documents: Iterable[Document], detector: Detector
-    ) -> Iterator[tuple[Row, list[str]]]:
-        """Every row with its texts cleaned and masked, one numbering per document."""
+    def masked_rows(
+        self,
+        documents: Iterable[Document],
+        detector: Detector,
+        operators: DomainOperators,
+        owner_of: Callable[[Row], Owner],
+    ) -> Iterator[MaskedRow]:
+        """Every row with its texts cleaned and masked; persons are known through a document."""
         remaining = iter(documents)
         while chunk := list(islice(remaining, _TOGETHER)):
             cleaned = [
@@ -59,15 +74,25 @@ class Anonymized:
                 for document in chunk
             ]
             together = [[text for texts in rows for text in texts] for rows in cleaned]
-            found = detector.find_in(together, DEFAULT_TYPES)
+            found = detector.find_in(together, operators.types)
             for document, rows, spans in zip(chunk, cleaned, found, strict=True):
-                names, spans_of = Placeholders(), iter(spans)
-                for (row, _), texts in zip(document, rows, strict=True):
+                names, spans_of = Placeholders(operators.types), iter(spans)
+                masked = [
+                    (names.mask(text, next(spans_of)), owner_of(row))
+                    for (row, _), texts in zip(document, rows, strict=True)
+                    for text in texts
+                ]
+                left = (sum(residual(one.text, operators.types).values()) for one, _ in masked)
+                done = iter(operators.render(masked))
+                for row, texts in document:
                     self.rows_in += 1
-                    masked = [names.mask(text, next(spans_of)) for text in texts]
-                    for one in masked:
+                    rendered = [next(done) for _ in texts]
+                    for one in rendered:
                         self.masked.update(one.counts)
-                    yield row, [one.text.strip() for one in masked]
+                        self.originals.update(dict.fromkeys(one.originals))
+                    yield MaskedRow(
+                        row, [one.text.strip() for one in rendered], sum(islice(left, len(texts)))
+                    )
 
     def _clean(self, text: str) -> str:
         cleaned = clean(text)
@@ -75,7 +100,12 @@ class Anonymized:
         return cleaned.text
 
 
-def anonymize_logs(rows: Iterable[Row], pseudonym: Pseudonym, detector: Detector) -> Anonymized:
+def anonymize_logs(
+    rows: Iterable[Row],
+    pseudonym: Pseudonym,
+    detector: Detector,
+    operators: DomainOperators = PLACEHOLDERS,
+) -> Anonymized:
     """Interactions in the order of conversation, turn and time."""
     result = Anonymized()
     ordered = sorted(rows, key=lambda r: (r["session_id"], r["turn"], r["ts"], r["event_id"]))
@@ -83,7 +113,8 @@ def anonymize_logs(rows: Iterable[Row], pseudonym: Pseudonym, detector: Detector
         [(row, (row["prompt"], row["response"], row.get("correction") or "")) for row in turns]
         for _, turns in groupby(ordered, key=lambda r: r["session_id"])
     )
-    for row, (prompt, response, correction) in result.masked_texts(conversations, detector):
+    for done in result.masked_rows(conversations, detector, operators, _owner("logs", "event_id")):
+        row, (prompt, response, correction) = done.row, done.texts
         if not prompt or not (response or correction):
             result.dropped[Reason.EMPTY_TEXT] += 1
             continue
@@ -105,7 +136,7 @@ def anonymize_logs(rows: Iterable[Row], pseudonym: Pseudonym, detector: Detector
                 "regenerated": bool(row.get("regenerated")),
                 "clicked": bool(row.get("clicked")),
                 "latency_ms": row.get("latency_ms"),
-                "identifiers_left": _left(prompt, response, correction),
+                "identifiers_left": done.left,
                 "source_file": row["source_file"],
                 "source_line": row["source_line"],
             }
@@ -113,11 +144,14 @@ def anonymize_logs(rows: Iterable[Row], pseudonym: Pseudonym, detector: Detector
     return result
 
 
-def anonymize_documents(rows: Iterable[Row], detector: Detector) -> Anonymized:
+def anonymize_documents(
+    rows: Iterable[Row], detector: Detector, operators: DomainOperators = PLACEHOLDERS
+) -> Anonymized:
     result = Anonymized()
     ordered = sorted(rows, key=lambda r: r["doc_id"])
     documents = ([(row, (row["title"], row["text"]))] for row in ordered)
-    for row, (title, text) in result.masked_texts(documents, detector):
+    for done in result.masked_rows(documents, detector, operators, _owner("documents", "doc_id")):
+        row, (title, text) = done.row, done.texts
         if not text:
             result.dropped[Reason.EMPTY_TEXT] += 1
             continue
@@ -128,7 +162,7 @@ def anonymize_documents(rows: Iterable[Row], detector: Detector) -> Anonymized:
                 "text": text,
                 "access": row["access"],
                 "license": row.get("license"),
-                "identifiers_left": _left(title, text),
+                "identifiers_left": done.left,
                 "source_file": row["source_file"],
                 "source_line": row["source_line"],
             }
@@ -137,7 +171,10 @@ def anonymize_documents(rows: Iterable[Row], detector: Detector) -> Anonymized:
 
 
 def anonymize_examples(
-    annotations: Iterable[Row], corrections: Iterable[Row], detector: Detector
+    annotations: Iterable[Row],
+    corrections: Iterable[Row],
+    detector: Detector,
+    operators: DomainOperators = PLACEHOLDERS,
 ) -> Anonymized:
     """Gold pairs, and the pairs that reviewers corrected and approved."""
     result = Anonymized()
@@ -152,7 +189,8 @@ def anonymize_examples(
             continue
         own = {"example_id": row["correction_id"], "kind": "correction", "task": "correction"}
         examples.append([({**row, **own}, (row["prompt"], row["corrected_response"]))])
-    for row, (prompt, response) in result.masked_texts(examples, detector):
+    for done in result.masked_rows(examples, detector, operators, _owner("examples", "example_id")):
+        row, (prompt, response) = done.row, done.texts
         if not prompt or not response:
             result.dropped[Reason.EMPTY_TEXT] += 1
             continue
@@ -163,7 +201,7 @@ def anonymize_examples(
                 "response": response,
                 "event_id": row.get("event_id"),
                 "license": row.get("license"),
-                "identifiers_left": _left(prompt, response),
+                "identifiers_left": done.left,
                 "source_file": row["source_file"],
                 "source_line": row["source_line"],
             }
@@ -171,12 +209,15 @@ def anonymize_examples(
     return result
 
 
-def anonymize_cases(rows: Iterable[Row], detector: Detector) -> Anonymized:
+def anonymize_cases(
+    rows: Iterable[Row], detector: Detector, operators: DomainOperators = PLACEHOLDERS
+) -> Anonymized:
     """The domain's own test cases."""
     result = Anonymized()
     ordered = sorted(rows, key=lambda r: r["eval_id"])
     cases = ([(row, (row["prompt"], row["response"]))] for row in ordered)
-    for row, (prompt, response) in result.masked_texts(cases, detector):
+    for done in result.masked_rows(cases, detector, operators, _owner("eval", "eval_id")):
+        row, (prompt, response) = done.row, done.texts
         if not prompt or not response:
             result.dropped[Reason.EMPTY_TEXT] += 1
             continue
@@ -202,5 +243,13 @@ def consent_states(users: Iterable[Row], pseudonym: Pseudonym) -> dict[str, str]
     }
 
 
-def _left(*texts: str) -> int:
-    return sum(sum(residual(text).values()) for text in texts)
+def _owner(kind: str, id_field: str) -> Callable[[Row], Owner]:
+    """Whose row it is; dates move by its user, or by themselves where it names none."""
+
+    def owner(row: Row) -> Owner:
+        written = str(row.get("ts") or row.get("updated_at") or "")[:4]
+        shift_by = f"user:{row['user_id']}" if row.get("user_id") else f"{kind}:{row[id_field]}"
+        subjects = of_row(row, f"{row['domain']}/{kind}")
+        return Owner(subjects, shift_by, int(written) if written.isdecimal() else None)
+
+    return owner

@@ -9,17 +9,24 @@ A line that is not a JSON object with a text is not passed on (its content could
 it is named on stderr by number only and counted, and the lines after it are still done. So the
 output has `lines - failed` lines, and whoever calls must look at `failed`. Empty lines are skipped.
 Each line is written and flushed before the next is read, so a client can talk to it line by line.
-Not masked: other fields than `text`, and what the detector does not find.
+Not masked: other fields than `text`, and what the detector does not find. With a policy, what its
+operators keep is not searched, and originals are handed on before a line that holds their tokens.
 """
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import IO, Any, TextIO
 
 from ft_assets.corpus.detector import TYPES, Detector
+from ft_assets.corpus.operators import DomainOperators, Original, Owner
+from ft_assets.corpus.policy import Replace
 from ft_assets.corpus.redact import Placeholders, outside_placeholders
+from ft_resources.vault.subjects import of_row
+
+EVERYTHING = DomainOperators(dict.fromkeys(TYPES, Replace()), None)
+SOURCE = "stream"  # whose originals are those of lines that name nobody
 
 
 @dataclass
@@ -34,8 +41,13 @@ def anonymize_lines(
     out: IO[bytes],
     detector: Detector,
     errors: TextIO | None = None,
+    operators: DomainOperators = EVERYTHING,
+    keep: Callable[[list[Original]], object] | None = None,
 ) -> StreamCounts:
-    """Write one masked object per good line; `errors` is stderr unless given."""
+    """Write one masked object per good line; `errors` is stderr unless given.
+
+    `keep` stores what stands behind reversible operators.
+    """
     counts = StreamCounts()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -47,7 +59,7 @@ def anonymize_lines(
             counts.failed += 1
             print(f"line {number}: {error}; left out", file=errors or sys.stderr)
             continue
-        out.write(_masked(row, detector, counts))
+        out.write(_masked(row, detector, operators, keep, counts))
         out.flush()  # whoever sent one line may wait for its answer before the next
     return counts
 
@@ -73,12 +85,22 @@ def _refuse_constant(_name: str) -> float:
     raise ValueError("NaN or Infinity, which JSON does not have")
 
 
-def _masked(row: dict[str, Any], detector: Detector, counts: StreamCounts) -> bytes:
-    ((found,),) = detector.find_in([[row["text"]]])
+def _masked(
+    row: dict[str, Any],
+    detector: Detector,
+    operators: DomainOperators,
+    keep: Callable[[list[Original]], object] | None,
+    counts: StreamCounts,
+) -> bytes:
+    ((found,),) = detector.find_in([[row["text"]]], operators.types)
     spans = outside_placeholders(row["text"], found)
     for span in spans:
         counts.masked[span.type] = counts.masked.get(span.type, 0) + 1
-    text = Placeholders(TYPES).mask(row["text"], spans).text
-    masked = {**row, "text": text, "spans": [list(span) for span in spans]}
+    masked = Placeholders(operators.types).mask(row["text"], spans)
+    subjects = of_row(row, SOURCE)
+    (rendered,) = operators.render([(masked, Owner(subjects, subjects[0]))])
+    if rendered.originals and keep:
+        keep(rendered.originals)
+    done = {**row, "text": rendered.text, "spans": [list(span) for span in spans]}
     # ASCII escapes: a lone surrogate in the input has no UTF-8.
-    return json.dumps(masked).encode("ascii") + b"\n"
+    return json.dumps(done).encode("ascii") + b"\n"

@@ -1,6 +1,7 @@
 """From raw rows to a training corpus and an evaluation set, without personal data."""
 
 import glob
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,9 @@ from ft_assets.corpus.dedup_assets import read_batches, read_clusters
 from ft_assets.corpus.detector import Detector
 from ft_assets.corpus.fingerprints import Fingerprints
 from ft_assets.corpus.mixture import Replay
+from ft_assets.corpus.operators import DomainOperators
 from ft_assets.corpus.screen_assets import RATERS, refused_keys
+from ft_assets.corpus.surrogates import Surrogates
 from ft_assets.expectations.checks import expectation_checks, guarded
 from ft_assets.expectations.derived import Given
 from ft_assets.partitions import ALL_WEEKS, domain_weeks, domains, split_key
@@ -66,7 +69,10 @@ def anonymized_logs(
     done, detector = {}, Detector()
     for key in context.partition_keys:
         raw = raw_zone.read_rows(lakefs, one(raw_logs, "raw_logs", key))
-        done[key] = anonymize_logs(raw.rows, pseudonyms.of, detector).without_erased(raw.erased)
+        operators = _operators(split_key(key)[0], raw_zone)
+        result = anonymize_logs(raw.rows, pseudonyms.of, detector, operators)
+        done[key] = result.without_erased(raw.erased)
+        raw_zone.keep_originals(result.originals)
     draft = open_draft(context, lakefs, lakefs.repository, raw_logs)
     tables = {key: pd.DataFrame(result.rows) for key, result in done.items()}
     for key, table in tables.items():
@@ -91,7 +97,9 @@ def anonymized_documents(
     """Documents, cleaned and with identifiers replaced by placeholders."""
     domain = context.partition_key
     raw = raw_zone.read_rows(lakefs, one(raw_documents, "raw_documents", domain))
-    result = anonymize_documents(raw.rows, Detector()).without_erased(raw.erased)
+    result = anonymize_documents(raw.rows, Detector(), _operators(domain, raw_zone))
+    result = result.without_erased(raw.erased)
+    raw_zone.keep_originals(result.originals)
     yield from _publish_anonymized(context, lakefs, raw_documents, result)
 
 
@@ -113,8 +121,10 @@ def anonymized_examples(
     domain = context.partition_key
     annotations = raw_zone.read_rows(lakefs, one(raw_annotations, "raw_annotations", domain))
     corrections = raw_zone.read_rows(lakefs, one(raw_corrections, "raw_corrections", domain))
-    result = anonymize_examples(annotations.rows, corrections.rows, Detector())
+    operators = _operators(domain, raw_zone)
+    result = anonymize_examples(annotations.rows, corrections.rows, Detector(), operators)
     result = result.without_erased(annotations.erased + corrections.erased)
+    raw_zone.keep_originals(result.originals)
     inputs = {
         "raw_annotations": raw_annotations[domain],
         "raw_corrections": raw_corrections[domain],
@@ -153,7 +163,8 @@ def eval_set(
         now=datetime.now(UTC),
         unknown_fields="ignore",
     )
-    own = anonymize_cases(cases.rows, Detector())
+    own = anonymize_cases(cases.rows, Detector(), _operators(domain, raw_zone))
+    raw_zone.keep_originals(own.originals)
     logs, examples = read_batches(lakefs, domain, log_signatures, anonymized_examples)
     verdicts = [
         *(ref for _, ref in sorted(screened_logs.items())),
@@ -293,11 +304,22 @@ def _publish_anonymized(
     yield materialized(context, lakefs, {domain: merged.refs[prefix]}, {domain: facts})
 
 
+def _operators(domain: str, raw_zone: RawZone) -> DomainOperators:
+    by_type = platform().operators_of(domain)
+    keyed = any(operator.keyed for operator in by_type.values())
+    return DomainOperators(by_type, Surrogates(raw_zone.surrogate_key()) if keyed else None)
+
+
 def _anonymized_facts(result: Anonymized) -> dict[str, Any]:
+    by_type: Counter[str] = Counter()
+    for (kind, _), values in result.masked.items():
+        by_type[kind] += values
+    operators = sorted((*names, values) for names, values in result.masked.items())
     return {
         **count_metadata(result.rows_in, len(result.rows), 0, result.dropped),
-        "identifiers_masked": sum(result.masked.values()),
-        **counted("identifiers_by_type", "type", result.masked),
+        "identifiers_masked": by_type.total(),
+        **counted("identifiers_by_type", "type", by_type),
+        "identifiers_by_operator": markdown_table(["type", "operator", "values"], operators),
         **counted("texts_repaired", "repair", result.fixes),
     }
 

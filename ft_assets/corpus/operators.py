@@ -22,6 +22,7 @@ from ft_assets.corpus.policy import (
     Redact,
     Replace,
     ShiftDates,
+    resolve,
 )
 from ft_assets.corpus.redact import Masked, Replaced, normalised
 from ft_assets.corpus.surrogates import Surrogates
@@ -139,6 +140,9 @@ class DomainOperators:
         """None for a date that cannot be read."""
         written = read_date(value, day_first)
         return written.moved(self._keyed.shift_days(owner.shift_by)) if written else None
+
+
+PLACEHOLDERS = DomainOperators(resolve("placeholders", {}), None)
 
 
 def masked_but_last(value: str, char: str, keep_last: int) -> str:

@@ -116,6 +116,16 @@ Operator = Annotated[
     ],
     BeforeValidator(_written_out),  # "redact" for { operator: redact }
 ]
+OPERATORS: dict[str, type[BaseModel]] = {
+    "replace": Replace,
+    "redact": Redact,
+    "mask": Mask,
+    "hash": Hash,
+    "pseudonymize": Pseudonymize,
+    "shift_dates": ShiftDates,
+    "generalise": Generalise,
+    "keep": Keep,
+}
 AnyOperator = Replace | Redact | Mask | Hash | Pseudonymize | ShiftDates | Generalise | Keep
 TypeName = Annotated[str, AfterValidator(_known_type)]
 Operators = dict[TypeName, Operator]
@@ -170,11 +180,8 @@ def resolve(
     for kind, operator in found.items():
         fits = _FITS.get(operator.operator, TYPES)
         if kind not in fits:
-            allowed = [name for name in _NAMES if kind in _FITS.get(name, TYPES)]
+            allowed = [name for name in OPERATORS if kind in _FITS.get(name, TYPES)]
             raise PolicyError(
                 f"{kind}: {operator.operator!r} does not fit; allowed: {', '.join(allowed)}"
             )
     return found
-
-
-_NAMES = ("replace", "redact", "mask", "hash", "pseudonymize", "shift_dates", "generalise", "keep")
