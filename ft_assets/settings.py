@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from ft_assets.corpus.policy import (
     OPERATORS,
@@ -23,8 +31,11 @@ from ft_assets.corpus.policy import (
     resolve,
 )
 from ft_assets.expectations.suite import Suite, SuiteError, check_own, domain_suite
+from ft_assets.raw.feed import Feed
+from ft_assets.raw.schema import MODELS
 
 PLATFORM_ENV = "FT_PLATFORM"
+URL_PASSWORD = re.compile(r"://[^/\s'\"]*@")
 DOMAIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -47,24 +58,43 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Sources(Section):
-    """Folders, globs or fsspec URLs of one domain; {landing} and {domain} are filled in."""
+def _one_or_many(feeds: object) -> object:
+    return [feeds] if isinstance(feeds, str | dict) else feeds
 
-    logs: list[str] = ["{landing}/{domain}/logs*.jsonl*", "{landing}/{domain}/logs/*.jsonl*"]
-    documents: list[str] = [
-        "{landing}/{domain}/documents*.jsonl*",
-        "{landing}/{domain}/documents/*.jsonl*",
-    ]
-    annotations: list[str] = [
-        "{landing}/{domain}/annotations*.jsonl*",
-        "{landing}/{domain}/annotations/*.jsonl*",
-    ]
-    corrections: list[str] = [
-        "{landing}/{domain}/corrections*.jsonl*",
-        "{landing}/{domain}/corrections/*.jsonl*",
-    ]
-    users: list[str] = ["{landing}/{domain}/users*.jsonl*", "{landing}/{domain}/users/*.jsonl*"]
-    eval: list[str] = ["{landing}/{domain}/eval*.jsonl*", "{landing}/{domain}/eval/*.jsonl*"]
+
+Feeds = Annotated[list[Feed], BeforeValidator(_one_or_many)]
+
+
+def _landed(kind: str) -> Any:
+    return Field(
+        default_factory=lambda: [
+            Feed(files=[f"{{landing}}/{{domain}}/{kind}*", f"{{landing}}/{{domain}}/{kind}"])
+        ]
+    )
+
+
+class Sources(Section):
+    """The feeds of one domain: folders, globs or fsspec URLs in which {landing} and {domain} are
+    filled in, or objects that also say how they are read (ft_assets/raw/feed.py, docs/sources.md).
+    """
+
+    logs: Feeds = _landed("logs")
+    documents: Feeds = _landed("documents")
+    annotations: Feeds = _landed("annotations")
+    corrections: Feeds = _landed("corrections")
+    users: Feeds = _landed("users")
+    eval: Feeds = _landed("eval")
+
+    @model_validator(mode="after")
+    def _fields_are_known(self) -> "Sources":
+        for kind, model in MODELS.items():
+            for place, feed in enumerate(getattr(self, kind)):
+                if unknown := sorted(set(feed.map) - set(model.model_fields)):
+                    raise ValueError(
+                        f"{kind}.{place}.map.{unknown[0]}: {kind} have no such field; "
+                        f"allowed here: {', '.join(sorted(model.model_fields))}"
+                    )
+        return self
 
 
 class Screening(Section):
@@ -340,12 +370,17 @@ class Platform(Section):
             return resolve(own.policy, whole.policies, own.operators)
         return resolve(whole.policy, whole.policies, whole.operators, own.operators)
 
-    def sources(self, domain: str, kind: str) -> list[str]:
-        """File patterns of one kind ("logs", "documents", ...) of one domain, absolute."""
-        patterns: list[str] = getattr(self.domains[domain].sources, kind)
+    def sources(self, domain: str, kind: str) -> list[Feed]:
+        """The feeds of one kind ("logs", "documents", ...) of one domain, with absolute paths."""
+        feeds: list[Feed] = getattr(self.domains[domain].sources, kind)
+
+        def absolute(pattern: str) -> str:
+            filled = pattern.replace("{landing}", self.landing_folder)
+            return self.path(filled.replace("{domain}", domain))
+
         return [
-            self.path(p.replace("{landing}", self.landing_folder).replace("{domain}", domain))
-            for p in patterns
+            feed.model_copy(update={"files": [absolute(pattern) for pattern in feed.files]})
+            for feed in feeds
         ]
 
     def suite(self, asset: str, domain: str) -> Suite:
@@ -403,7 +438,8 @@ def _explain(error: ValidationError) -> list[str]:
                 f"  {key}: unknown key; allowed here: {', '.join(_allowed(problem['loc']))}"
             )
         else:
-            lines.append(f"  {key}: {problem['msg']}, got {problem['input']!r}")
+            given = URL_PASSWORD.sub("://***@", repr(problem["input"]))
+            lines.append(f"  {key}: {problem['msg']}, got {given}")
     return lines
 
 
@@ -419,7 +455,8 @@ def _allowed(loc: tuple[int | str, ...]) -> list[str]:
             for choice in (kind, *get_args(kind)):
                 if isinstance(choice, type) and issubclass(choice, BaseModel):
                     section = choice
-    return sorted(set(section.model_fields) - {"root"})
+    names = {field.alias or name for name, field in section.model_fields.items()}
+    return sorted(names - {"root"})
 
 
 @cache

@@ -9,7 +9,7 @@ import dagster as dg
 
 from ft_assets.lineage import WEEKLY
 from ft_assets.partitions import WEEKS, weeks
-from ft_assets.raw.sources import list_files
+from ft_assets.raw.sources import list_feeds
 from ft_assets.raw.weeks import week_of, weeks_in
 from ft_assets.settings import platform
 
@@ -31,11 +31,11 @@ def take_up_new_weeks(
     newest = week_of(datetime.now(UTC))
     for domain in platform().domains:
         known = seen.setdefault(domain, {})
-        for file in list_files(platform().sources(domain, "logs")):
+        for file in list_feeds(platform().sources(domain, "logs")):
             size, offset = known.get(file.url, [0, 0])
             if file.size == size:
                 continue
-            found, offset = weeks_in(file, offset if file.size > size else 0)
+            found, offset = weeks_in(file, offset if file.size > size else 0, domain)
             known[file.url] = [file.size, offset]
             valid = {week for week in found if FIRST_WEEK <= week <= newest}
             touched.setdefault(domain, set()).update(valid)

@@ -42,7 +42,7 @@ from ft_assets.publishing import (
 )
 from ft_assets.raw import schema
 from ft_assets.raw.intake import take_up
-from ft_assets.raw.sources import list_files
+from ft_assets.raw.sources import list_feeds
 from ft_assets.settings import platform
 from ft_resources.lakefs.client import LakeFS, to_parquet
 from ft_resources.lakefs.ref import Ref
@@ -157,7 +157,7 @@ def eval_set(
     domain = context.partition_key
     settings = platform()
     cases = take_up(
-        list_files(settings.sources(domain, "eval")),
+        list_feeds(settings.sources(domain, "eval")),
         schema.EvalCase,
         domain=domain,
         now=datetime.now(UTC),

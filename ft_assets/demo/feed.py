@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ft_assets.raw.sources import SourceFile, list_files, open_content
+from ft_assets.raw.convert import as_json, convert
+from ft_assets.raw.delivery import open_delivery
+from ft_assets.raw.schema import Interaction
+from ft_assets.raw.sources import MAX_LINE_BYTES, SourceFile, list_files
 from ft_assets.raw.weeks import line_time, week_of
 from ft_assets.settings import DOMAIN_NAME, Sources
 
@@ -35,7 +38,7 @@ def domains_of(data: Path) -> list[str]:
         and _files(data, folder.name, "logs")
     ]
     if not found:
-        patterns = ", ".join(Sources().logs).replace("{landing}", str(data))
+        patterns = ", ".join(Sources().logs[0].files).replace("{landing}", str(data))
         raise ValueError(f"no feed in {data}: no domain folder matches {patterns}")
     return found
 
@@ -80,21 +83,26 @@ def deliver(data: Path, domain: str, landing: Path, held_back: Path) -> Cut:
 
 
 def _dated_lines(file: SourceFile) -> Iterator[tuple[str, bytes]]:
-    """Lines that are not blank, with the week they name, else that of the line before."""
+    """Records as JSON lines, with the week they name, else that of the record before."""
     week = ""
-    with open_content(file) as stream:
-        for line in stream:
-            if line.strip():
-                time = line_time(line)
-                week = week_of(time) if time else week
-                yield week, line if line.endswith(b"\n") else line + b"\n"
+    delivery = open_delivery(file)
+    for line in delivery.lines(MAX_LINE_BYTES):
+        data = line.data
+        if line.fields is not None:
+            data = as_json(convert(line.fields, Interaction)).encode()
+        time = line_time(data)
+        week = week_of(time) if time else week
+        yield week, data + b"\n"
 
 
 def _files(data: Path, domain: str, kind: str) -> list[SourceFile]:
-    patterns = getattr(Sources(), kind)
     landing = str(data.resolve())
     return list_files(
-        [p.replace("{landing}", landing).replace("{domain}", domain) for p in patterns]
+        [
+            pattern.replace("{landing}", landing).replace("{domain}", domain)
+            for feed in getattr(Sources(), kind)
+            for pattern in feed.files
+        ]
     )
 
 

@@ -20,7 +20,7 @@ from ft_assets.publishing import (
 )
 from ft_assets.raw import schema
 from ft_assets.raw.intake import Intake, take_up
-from ft_assets.raw.sources import list_files
+from ft_assets.raw.sources import list_feeds
 from ft_assets.settings import platform
 from ft_resources.lakefs.client import LakeFS
 from ft_resources.lakefs.ref import Ref
@@ -97,7 +97,7 @@ raw_users = _raw_asset("users", schema.User, "Who may be trained on: consent and
 def _take_up(domain: str, kind: str, model: type[schema.Row], weeks: set[str] | None) -> Intake:
     settings = platform()
     return take_up(
-        list_files(settings.sources(domain, kind)),
+        list_feeds(settings.sources(domain, kind)),
         model,
         domain=domain,
         now=datetime.now(UTC),
@@ -105,6 +105,13 @@ def _take_up(domain: str, kind: str, model: type[schema.Row], weeks: set[str] | 
         unknown_fields=settings.intake.unknown_fields,
         max_line_bytes=settings.intake.max_line_mib * 2**20,
     )
+
+
+def _user_fields(domain: str, kind: str) -> list[str]:
+    """What the feeds of this kind call the user."""
+    rules = [feed.map.get("user_id") for feed in platform().sources(domain, kind)]
+    own = [rule.source.rsplit(".", 1)[-1] for rule in rules if rule and rule.source]
+    return ["user_id", *own]
 
 
 def _publish(
@@ -120,7 +127,9 @@ def _publish(
     for key, intake in taken.items():
         place, domain = prefix(key), key.split("|")[0]
         rows = raw_zone.write_rows(place, f"{domain}/{kind}", intake.rows)
-        refused = raw_zone.write_quarantine(place, domain, map(asdict, intake.quarantined))
+        refused = raw_zone.write_quarantine(
+            place, domain, map(asdict, intake.quarantined), _user_fields(domain, kind)
+        )
         draft.write(place, {ROWS: rows.data, QUARANTINE: refused.data})
         written[key] = rows, refused
     message = f"{context.asset_key.to_user_string()}: take up {', '.join(taken)}"[:200]

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ft_assets.raw.convert import as_json
+from ft_assets.raw.delivery import Delivery, open_delivery
 from ft_assets.raw.quarantine import Problem, Quarantined, Reason, readable
 from ft_assets.raw.schema import (
     EARLIEST,
@@ -33,17 +35,17 @@ from ft_assets.raw.schema import (
     UnknownFields,
     User,
     parse_timestamp,
-    read_row,
+    read_fields,
 )
-from ft_assets.raw.sources import MAX_LINE_BYTES, Line, SourceFile, read_lines
-from ft_assets.raw.weeks import glance, line_time, week_of
+from ft_assets.raw.sources import MAX_LINE_BYTES, Line, SourceFile
+from ft_assets.raw.weeks import glance, record_time, week_of
 
 RowDict = dict[str, Any]
 
 FEEDBACK_VALUES = ("rating", "thumb", "correction")  # the latest that says something holds
 FEEDBACK_FLAGS = ("regenerated", "clicked")  # once true, true
 DECISION = ("status", "reviewer_id", "reason", "severity", "ts")
-USER_ID_PATTERN = re.compile(rb'(?<!\\)"user_id"\s*:\s*"([^"\\]+)"')
+CELLS = re.compile(rb'[^,;\t|"\n]+')
 REDELIVERED = "redelivered"
 FEEDBACK_MERGED = "feedback_merged"
 SUPERSEDED = "superseded"
@@ -114,25 +116,27 @@ def take_up(
     files = list(files)
     wanted = None if weeks is None else frozenset(weeks)
 
-    def read(line: Line) -> Seen:
-        return _examine(line, model, domain, now, unknown_fields)
+    def read(line: Line, delivery: Delivery) -> Seen:
+        return _examine(line, delivery, model, domain, now, unknown_fields)
 
     if wanted is None:
         seen = _with_weeks(files, read, model, max_line_bytes)
     else:
+
+        def read_id(line: Line, delivery: Delivery) -> Seen:
+            return _skim(line, delivery, now) or read(line, delivery)
+
         ids = {
             line.row_id
-            for line in _with_weeks(
-                files, lambda x: _skim(x, now) or read(x), model, max_line_bytes
-            )
+            for line in _with_weeks(files, read_id, model, max_line_bytes)
             if line.row_id and line.week in wanted
         }
 
-        def read_if_needed(line: Line) -> Seen:
-            skimmed = _skim(line, now)
-            if skimmed and skimmed.week not in wanted and skimmed.row_id not in ids:
-                return skimmed
-            return read(line)
+        def read_if_needed(line: Line, delivery: Delivery) -> Seen:
+            found = read_id(line, delivery)
+            if found.row_id and found.week not in wanted and found.row_id not in ids:
+                return Seen(line, found.week, found.row_id)
+            return found if found.row or found.problem else read(line, delivery)
 
         seen = _with_weeks(files, read_if_needed, model, max_line_bytes)
 
@@ -152,39 +156,54 @@ class Seen:
     row: RowDict | None = None
     problem: Problem | None = None
     file: str = ""
+    users: frozenset[str] = frozenset()  # of a problem with a line about users: whom it may name
 
 
 def _examine(
-    line: Line, model: type[Row], domain: str, now: datetime, unknown_fields: UnknownFields
+    line: Line,
+    delivery: Delivery,
+    model: type[Row],
+    domain: str,
+    now: datetime,
+    unknown_fields: UnknownFields,
 ) -> Seen:
-    found = (
-        Problem(line.problem)
-        if line.problem
-        else read_row(line.data, model, domain, now, unknown_fields)
-    )
+    fields = delivery.fields(line, model, domain)
+    found = fields
+    if not isinstance(fields, Problem):
+        unknown_fields = delivery.feed.unknown_fields or unknown_fields
+        found = read_fields(fields, model, domain, now, unknown_fields)
     if isinstance(found, Problem):
-        week = _week_named(line, now) if model.week_field else ""
-        return Seen(line, week, problem=found)
+        time = record_time(line, fields, delivery, model) if model.week_field else None
+        week = week_of(time) if time and time <= now + FUTURE_SLACK else ""
+        users = _users_named(line, fields, delivery) if model is User else frozenset()
+        return Seen(line, week, problem=found, users=users)
     week = week_of(parse_timestamp(found[model.week_field])) if model.week_field else ""
     return Seen(line, week, found[model.id_field], found)
 
 
-def _skim(line: Line, now: datetime) -> Seen | None:
+def _users_named(line: Line, fields: RowDict | Problem, delivery: Delivery) -> frozenset[str]:
+    """Of a table's line that cannot be taken apart, every cell may be the user."""
+    if not isinstance(fields, Problem):
+        return frozenset({str(fields.get(User.id_field))})
+    if delivery.json_lines:
+        named = delivery.field_pattern(User.id_field).search(line.data)
+        cells = [named[1]] if named else []
+    else:
+        cells = CELLS.findall(line.data)
+    return frozenset(cell.decode("utf-8", "replace").strip() for cell in cells)
+
+
+def _skim(line: Line, delivery: Delivery, now: datetime) -> Seen | None:
     """Week and id of a log line without reading it; None unless both are certain."""
-    found = None if line.problem else glance(line.data)
+    found = None if line.problem or not delivery.plain else glance(line.data)
     if found is None or found.time is None or found.time > now + FUTURE_SLACK:
         return None
     return Seen(line, week_of(found.time), found.event_id.decode("utf-8", "replace"))
 
 
-def _week_named(line: Line, now: datetime) -> str:
-    time = line_time(line.data)
-    return week_of(time) if time and time <= now + FUTURE_SLACK else ""
-
-
 def _with_weeks(
     files: Iterable[SourceFile],
-    read: Callable[[Line], Seen],
+    read: Callable[[Line, Delivery], Seen],
     model: type[Row],
     max_line_bytes: int,
 ) -> Iterator[Seen]:
@@ -197,8 +216,9 @@ def _with_weeks(
     waiting: list[Seen] = []
     for file in files:
         dated = False
-        for line in read_lines(file, max_line_bytes):
-            seen = read(line)
+        delivery = open_delivery(file)
+        for line in delivery.lines(max_line_bytes):
+            seen = read(line, delivery)
             seen.file = file.name
             if model.week_field and not seen.week:
                 if not dated:
@@ -285,14 +305,13 @@ class _Taken:
         row["erasure_requested_at"] = self.erasures.get(row["user_id"])
 
     def _suspend(self, seen: Seen) -> None:
-        named = USER_ID_PATTERN.search(seen.line.data)
-        earlier = self.kept.pop(named[1].decode("utf-8", "replace"), None) if named else None
-        if earlier:
+        for user in sorted(seen.users & self.kept.keys()):
+            earlier = self.kept.pop(user)
             self.refused.append((earlier, Problem(Reason.CONSENT_UNCLEAR, User.id_field)))
 
     def _keep(self, seen: Seen) -> None:
         if self.model is not User:  # whose earlier line may have to be quarantined yet
-            seen.line = seen.line._replace(data=b"")
+            seen.line = seen.line._replace(data=b"", fields=None)
         self.kept[seen.row_id] = seen
 
     def _keep_newer(self, earlier: Seen, seen: Seen, earlier_is_newer: bool) -> None:
@@ -331,7 +350,8 @@ def _row(seen: Seen, row: RowDict) -> RowDict:
 
 
 def _record(seen: Seen, problem: Problem) -> Quarantined:
-    raw = readable(seen.line.data)
+    line = seen.line
+    raw = readable(line.data) if line.fields is None else as_json(line.fields)
     return Quarantined(seen.file, seen.line.number, problem.reason, problem.detail, raw, seen.week)
 
 

@@ -18,6 +18,8 @@ class Reason(StrEnum):
     LINE_TOO_LONG = "line_too_long"
     NOT_UTF8 = "not_utf8"
     NOT_JSON = "not_json"  # NaN and Infinity are not JSON either
+    NOT_CSV = "not_csv"  # quotes that CSV does not allow there
+    COLUMN_COUNT = "column_count"  # more or fewer cells than the header of the table
     NESTED_TOO_DEEP = "nested_too_deep"
     DUPLICATE_KEY = "duplicate_key"  # two values for one field: nobody can say which one holds
     NOT_AN_OBJECT = "not_an_object"

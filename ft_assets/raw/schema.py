@@ -5,8 +5,6 @@ zone is no time. Fields that a feed may leave out have a default here; every oth
 What a text says is not looked at here: empty, broken or huge texts are the corpus stage's matter.
 """
 
-import json
-import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -24,16 +22,15 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from ft_assets.raw.json_objects import field_names, parse_object
 from ft_assets.raw.quarantine import Problem, Reason
 
 UnknownFields = Literal["refuse", "ignore"]
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before it there were no such logs: a broken clock
 FUTURE_SLACK = timedelta(days=1)  # clocks of other machines, and day-only dates in other zones
-MAX_DEPTH = 32  # levels of objects and lists; writing the row again must not exhaust the stack
 INT64 = 2**63 - 1  # what a Parquet column holds
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d:?\d\d)")
-FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 
 
 def parse_timestamp(text: str) -> datetime:
@@ -192,99 +189,41 @@ class EvalCase(Row):
     license: str | None = None
 
 
+MODELS: dict[str, type[Row]] = {  # by the name that a source has in platform.yaml
+    "logs": Interaction,
+    "documents": Document,
+    "annotations": Annotation,
+    "corrections": Correction,
+    "users": User,
+    "eval": EvalCase,
+}
+
+
 def read_row(
     data: bytes, model: type[Row], domain: str, now: datetime, unknown_fields: UnknownFields
 ) -> dict[str, Any] | Problem:
     """The line as a row of plain JSON values (times as UTC text), or what is wrong with it."""
-    found = _parse_object(data)
+    found = parse_object(data)
     if isinstance(found, Problem):
         return found
+    return read_fields(found, model, domain, now, unknown_fields)
+
+
+def read_fields(
+    fields: Mapping[str, Any],
+    model: type[Row],
+    domain: str,
+    now: datetime,
+    unknown_fields: UnknownFields,
+) -> dict[str, Any] | Problem:
+    """The same of an object that is parsed already."""
     if unknown_fields == "ignore":
-        found = {name: value for name, value in found.items() if name in model.model_fields}
+        fields = {name: value for name, value in fields.items() if name in model.model_fields}
     try:
-        row = model.model_validate(found, context={"domain": domain, "now": now})
+        row = model.model_validate(fields, context={"domain": domain, "now": now})
     except ValidationError as error:
         return _problem(error.errors(include_url=False, include_context=False))
     return row.model_dump()
-
-
-class _Refused(ValueError):
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.reason.value)
-        self.problem = problem
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _Refused(
-            Problem(Reason.DUPLICATE_KEY, _names(n for n in found if names.count(n) > 1))
-        )
-    return found
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise _Refused(Problem(Reason.NOT_JSON))
-    return number
-
-
-def _no_constant(_name: str) -> float:
-    raise _Refused(Problem(Reason.NOT_JSON))  # NaN, Infinity, -Infinity
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique_keys, parse_float=_finite, parse_constant=_no_constant
-)
-
-
-def _parse_object(data: bytes) -> dict[str, Any] | Problem:
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        return Problem(Reason.NOT_UTF8)
-    try:
-        found = _DECODER.decode(text)
-    except _Refused as error:
-        return error.problem
-    except RecursionError:
-        return Problem(Reason.NESTED_TOO_DEEP)
-    except ValueError:
-        return Problem(Reason.NOT_JSON)
-    if not isinstance(found, dict):
-        return Problem(Reason.NOT_AN_OBJECT)
-    deep = [name for name, value in found.items() if _too_deep(value)]
-    if deep:
-        return Problem(Reason.NESTED_TOO_DEEP, _names(deep))
-    if "\\u" in text:  # the text was valid UTF-8: a surrogate can only come from an escape
-        lone = [name for name, value in found.items() if _unwritable([name, value])]
-        if lone:
-            return Problem(Reason.LONE_SURROGATE, _names(lone))
-    return found
-
-
-def _too_deep(value: object) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            item
-            for parent in level
-            if isinstance(parent, dict | list)
-            for item in (parent.values() if isinstance(parent, dict) else parent)
-        ]
-        if not level:
-            return False
-    return True
-
-
-def _unwritable(value: object) -> bool:
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 _RANGE_ERRORS = (
@@ -300,7 +239,9 @@ _ORDER = list(Reason)
 
 def _problem(errors: list[ErrorDetails]) -> Problem:
     reasons = {_reason(error) for error in errors}
-    return Problem(min(reasons, key=_ORDER.index), _names(str(error["loc"][0]) for error in errors))
+    return Problem(
+        min(reasons, key=_ORDER.index), field_names(str(error["loc"][0]) for error in errors)
+    )
 
 
 def _reason(error: Mapping[str, Any]) -> Reason:
@@ -316,9 +257,3 @@ def _reason(error: Mapping[str, Any]) -> Reason:
     if kind == "literal_error":
         return Reason.OUT_OF_RANGE if isinstance(error["input"], str) else Reason.WRONG_TYPE
     return Reason.OUT_OF_RANGE if kind.startswith(_RANGE_ERRORS) else Reason.WRONG_TYPE
-
-
-def _names(names: Any) -> str:
-    """Field names, sorted; one that is no identifier could be somebody's data and is not told."""
-    shown = {name if FIELD_NAME.fullmatch(name) else "(unnamed)" for name in names}
-    return ", ".join(sorted(shown))

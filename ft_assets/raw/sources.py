@@ -11,22 +11,25 @@ import hashlib
 import io
 import re
 import zlib
-from collections.abc import Generator, Iterator
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import fsspec
 from fsspec.core import url_to_fs
 
+from ft_assets.raw.feed import PLAIN, Feed
 from ft_assets.raw.quarantine import Reason
 
 MAX_LINE_BYTES = 16 * 2**20
 KEPT_OF_TOO_LONG = 4096  # bytes of an over-long line that are kept to recognise it by
 BOM = b"\xef\xbb\xbf"
 GZIP_MAGIC = b"\x1f\x8b"
-DATA_NAME = re.compile(r".+\.(jsonl|ndjson)(\.gz)?", re.IGNORECASE)
+ENDINGS = r"\.(jsonl|ndjson|json|csv|tsv|parquet|arrow)"
+DATA_NAME = re.compile(rf".+{ENDINGS}(\.[0-9]+)?(\.gz)?", re.IGNORECASE)  # .1: rotated
 # Written beside the real file until an upload is complete.
 UNFINISHED_NAME = re.compile(r"\..*|.*(\.tmp|\.part|\.partial|\.crdownload|\.swp|~)")
 BROKEN_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -38,6 +41,7 @@ class SourceFile:
     name: str  # folder/file: the same on every machine, so equal content stays equal
     size: int  # bytes as stored
     etag: str = ""  # of object stores
+    feed: Feed = PLAIN  # how it is read
 
     @cached_property
     def fingerprint(self) -> str:
@@ -52,9 +56,12 @@ class SourceFile:
 
 
 class Line(NamedTuple):
-    number: int  # 1-based
+    """A record as delivered. Lines of text have `data`; rows of a table have `fields`."""
+
+    number: int  # 1-based: of the line, or of the record where a format has no lines
     data: bytes  # without line end and byte order mark
     problem: Reason | None = None
+    fields: dict[str, Any] | None = None  # values as JSON has them
 
 
 class Piece(NamedTuple):
@@ -66,9 +73,19 @@ class Piece(NamedTuple):
     too_long: bool
 
 
+def list_feeds(feeds: Iterable[Feed]) -> list[SourceFile]:
+    """The files of all feeds in reading order; one that two feeds name belongs to the first."""
+    found: dict[str, SourceFile] = {}
+    for feed in feeds:
+        for file in list_files(feed.files):
+            found.setdefault(file.url, replace(file, feed=feed))
+    return in_reading_order(found.values())
+
+
 def list_files(patterns: list[str]) -> list[SourceFile]:
     """Files of these folders, files and globs, each once, in reading order.
 
+    A folder, and a glob that ends in * without naming an ending, give files of known endings alone.
     The order is that of the names without their ending, numbers by value: logs, logs-2, logs-10.
     """
     found: dict[str, SourceFile] = {}
@@ -80,26 +97,25 @@ def list_files(patterns: list[str]) -> list[SourceFile]:
             etag = str(info.get("ETag") or info.get("etag") or "").strip('"')
             name = "/".join(info["name"].replace("\\", "/").strip("/").split("/")[-2:])
             found[url] = SourceFile(url, name, int(info["size"]), etag)
-    names = [file.name for file in found.values()]
-    return sorted(
-        (
-            file
-            if names.count(file.name) == 1
-            else SourceFile(file.url, file.url, file.size, file.etag)
-            for file in found.values()
-        ),
-        key=lambda file: _reading_order(file.url),
-    )
+    return in_reading_order(found.values())
+
+
+def in_reading_order(files: Iterable[SourceFile]) -> list[SourceFile]:
+    """Sorted; files of one name are named by their URLs."""
+    files = sorted(files, key=lambda file: _reading_order(file.url))
+    times = Counter(file.name for file in files)
+    return [file if times[file.name] == 1 else replace(file, name=file.url) for file in files]
 
 
 def _matches(filesystem: fsspec.AbstractFileSystem, path: str) -> list[dict]:
     if filesystem.isfile(path):  # before globbing: a name may hold [ or *
         return [filesystem.info(path)]
     if filesystem.isdir(path):
-        found = filesystem.ls(path, detail=True)
-        found = [info for info in found if DATA_NAME.fullmatch(_base(info))]
+        found = [x for x in filesystem.ls(path, detail=True) if DATA_NAME.fullmatch(_base(x))]
     elif re.search(r"[*?\[]", path):
         found = filesystem.glob(path, detail=True).values()
+        if re.fullmatch(r"[^.]*\*", path.rsplit("/", 1)[-1]):
+            found = [info for info in found if DATA_NAME.fullmatch(_base(info))]
     else:
         found = []
     return [
@@ -114,7 +130,7 @@ def _base(info: dict) -> str:
 
 
 def _reading_order(url: str) -> tuple[list[tuple[int, str]], str]:
-    stem = re.sub(r"(\.(jsonl|ndjson|json))?(\.gz)?$", "", url, flags=re.IGNORECASE)
+    stem = re.sub(rf"({ENDINGS})?(\.gz)?$", "", url, flags=re.IGNORECASE)
     parts = re.findall(r"[0-9]+|[^0-9]+", stem)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], url
 

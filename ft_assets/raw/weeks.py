@@ -5,11 +5,14 @@ bytes; `glance` says when that reading is certain to equal what full parsing wou
 """
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ft_assets.raw.schema import parse_timestamp
-from ft_assets.raw.sources import BROKEN_GZIP, SourceFile, open_content, pieces
+from ft_assets.raw.delivery import Delivery, open_delivery
+from ft_assets.raw.quarantine import Problem
+from ft_assets.raw.schema import Interaction, Row, parse_timestamp
+from ft_assets.raw.sources import BROKEN_GZIP, Line, SourceFile, open_content, pieces
 
 SCAN_LINE_BYTES = 16 * 2**20
 # Within a JSON string a quote is escaped, so `"ts":` with no backslash before it can only be a key.
@@ -69,20 +72,46 @@ def glance(data: bytes) -> Glance | None:
     return Glance(line_time(data), event_id[1])
 
 
-def weeks_in(file: SourceFile, from_offset: int = 0) -> tuple[set[str], int]:
+def record_time(
+    line: Line, fields: Mapping[str, Any] | Problem, delivery: Delivery, model: type[Row]
+) -> datetime | None:
+    """The time of a record, valid or not; None when it names none."""
+    if delivery.plain:
+        return line_time(line.data)
+    value = None if isinstance(fields, Problem) else fields.get(str(model.week_field))
+    if not isinstance(value, str):
+        return None
+    try:
+        return parse_timestamp(value)
+    except ValueError:
+        return None
+
+
+def weeks_in(file: SourceFile, from_offset: int = 0, domain: str = "") -> tuple[set[str], int]:
     """Weeks of the lines from this offset of the unpacked content, and the offset to go on from.
 
     The offset stays before a last line without line end: it may still be growing. Its week is told
     already, and again when it is complete. A key written with escapes (\\u0074s) is not seen.
+    A file that is no JSON lines is read from its beginning, and its offset is 0.
     """
+    delivery = open_delivery(file)
     weeks: set[str] = set()
+
+    def add(line: Line) -> None:
+        fields = {} if delivery.plain else delivery.fields(line, Interaction, domain)
+        if time := record_time(line, fields, delivery, Interaction):
+            weeks.add(week_of(time))
+
+    if not delivery.json_lines:
+        for line in delivery.lines(SCAN_LINE_BYTES):
+            add(line)
+        return weeks, 0
     offset = from_offset
     with open_content(file) as stream:
         try:
             stream.seek(from_offset)
             for piece in pieces(stream, SCAN_LINE_BYTES):
-                if time := line_time(piece.data):
-                    weeks.add(week_of(time))
+                add(Line(1, piece.data))
                 if piece.ended:
                     offset += piece.length
         except BROKEN_GZIP:

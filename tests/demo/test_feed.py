@@ -34,7 +34,7 @@ def test_any_folder_with_logs_is_a_domain(data):
 
 
 def test_a_folder_without_feeds_says_what_is_looked_for(tmp_path):
-    with pytest.raises(ValueError, match=r"logs\*\.jsonl"):
+    with pytest.raises(ValueError, match=r"logs\*"):
         domains_of(tmp_path)
 
 
@@ -47,6 +47,16 @@ def test_the_newest_quarter_of_the_weeks_comes_later(data, tmp_path):
     assert early + late == whole  # a line that names no time stays where it stood
     assert b"{broken" in late
     assert cut.lines == 41
+
+
+def test_logs_of_another_format_become_json_lines(data, tmp_path):
+    (data / "energy" / "logs.jsonl.gz").unlink()
+    cells = "".join(f"e{n},{WEEKS[n // 10]}T10:00:00Z,{n % 5 + 1}\n" for n in range(40))
+    (data / "energy" / "logs.csv").write_text("event_id,ts,rating\n" + cells)
+    cut = deliver(data, "energy", tmp_path / "landing", tmp_path / "later")
+    assert (cut.lines, cut.later) == (40, (WEEKS[-1],))
+    first = json.loads(read(tmp_path / "landing" / "energy").splitlines()[0])
+    assert first == {"event_id": "e0", "ts": "2026-08-31T10:00:00Z", "rating": 1}
 
 
 def test_answer_keys_are_not_delivered(data, tmp_path):

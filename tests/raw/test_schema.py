@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ft_assets.raw import schema
+from ft_assets.raw.json_objects import MAX_DEPTH
 from ft_assets.raw.quarantine import Problem, Reason
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -282,8 +283,8 @@ def test_nesting_is_bounded_where_objects_are_allowed() -> None:
             inner = {"x": inner}
         return {**GOOD[schema.Annotation], "labels": inner}
 
-    assert isinstance(read(labels(schema.MAX_DEPTH - 1), schema.Annotation), dict)
-    found = read(labels(schema.MAX_DEPTH), schema.Annotation)
+    assert isinstance(read(labels(MAX_DEPTH - 1), schema.Annotation), dict)
+    found = read(labels(MAX_DEPTH), schema.Annotation)
     assert found == Problem(Reason.NESTED_TOO_DEEP, "labels")
 
 

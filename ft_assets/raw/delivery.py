@@ -1,0 +1,64 @@
+"""A delivery: the records of one file, and their fields under the names of the schema."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ft_assets.raw.convert import convert
+from ft_assets.raw.feed import Feed
+from ft_assets.raw.formats import TABLES, Format, format_of, read_records
+from ft_assets.raw.json_objects import check_values, parse_object
+from ft_assets.raw.mapping import apply
+from ft_assets.raw.quarantine import Problem
+from ft_assets.raw.schema import Row
+from ft_assets.raw.sources import Line, SourceFile
+
+Fields = dict
+
+
+@dataclass(frozen=True)
+class Delivery:
+    name: str
+    feed: Feed
+    convert: bool  # types by the schema
+    json_lines: bool
+    lines: Callable[[int], Iterator[Line]]  # of at most so many bytes each
+
+    @property
+    def plain(self) -> bool:
+        """JSON lines with the schema's own names and types: readable by patterns on their bytes."""
+        return self.json_lines and not self.feed.map and not self.convert
+
+    def fields(self, line: Line, model: type[Row], domain: str) -> Fields | Problem:
+        """The record under the schema's names, not validated yet."""
+        if line.problem:
+            return Problem(line.problem)
+        found = parse_object(line.data) if line.fields is None else line.fields
+        if isinstance(found, Problem):
+            return found
+        if self.feed.map:
+            found = apply(self.feed.map, found)
+            if "domain" in model.model_fields:
+                found.setdefault("domain", domain)
+        if self.convert:
+            found = convert(found, model)
+        return (line.fields is not None and check_values(found)) or found
+
+    def field_pattern(self, name: str) -> re.Pattern[bytes]:
+        """Finds the text of a field in the bytes of a JSON line that cannot be parsed."""
+        rule = self.feed.map.get(name)
+        key = (rule.source or name).rsplit(".", 1)[-1] if rule else name
+        return re.compile(rb'(?<!\\)"%b"\s*:\s*"([^"\\]+)"' % re.escape(key.encode()))
+
+
+def open_delivery(file: SourceFile) -> Delivery:
+    """Raises OSError when the file cannot be opened."""
+    form = Format(file.feed.format) if file.feed.format else format_of(file)
+    types = form in TABLES if file.feed.convert is None else file.feed.convert
+    return Delivery(
+        file.name,
+        file.feed,
+        types,
+        form is Format.JSONL,
+        lambda max_bytes: read_records(file, form, max_bytes),
+    )

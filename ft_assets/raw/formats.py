@@ -1,0 +1,85 @@
+"""Which format a file has, and its records, read as a stream.
+
+Binary formats are told by their first bytes, the others by the file's name; without a name that
+tells, a file that begins with "[" is a JSON array and every other one JSON lines.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from ft_assets.raw.arrow_records import read_arrow, read_parquet
+from ft_assets.raw.csv_records import read_csv
+from ft_assets.raw.json_array import read_array
+from ft_assets.raw.quarantine import Reason
+from ft_assets.raw.sources import (
+    BOM,
+    BROKEN_GZIP,
+    DATA_NAME,
+    MAX_LINE_BYTES,
+    Line,
+    SourceFile,
+    open_content,
+    read_lines,
+)
+
+ARROW_STREAM = b"\xff\xff\xff\xff"  # the continuation mark that every message begins with
+
+
+class Format(StrEnum):
+    JSONL = "jsonl"
+    JSON = "json"  # an array of objects
+    CSV = "csv"
+    PARQUET = "parquet"
+    ARROW = "arrow"  # file or stream
+
+
+# Formats that have text or numbers where the schema has another type.
+TABLES = frozenset({Format.CSV, Format.PARQUET, Format.ARROW})
+_READERS = {
+    Format.JSON: read_array,
+    Format.CSV: read_csv,
+    Format.PARQUET: read_parquet,
+    Format.ARROW: read_arrow,
+}
+_BY_NAME = {
+    "jsonl": Format.JSONL,
+    "ndjson": Format.JSONL,
+    "csv": Format.CSV,
+    "tsv": Format.CSV,
+    "parquet": Format.PARQUET,
+    "arrow": Format.ARROW,
+}
+
+
+def format_of(file: SourceFile) -> Format:
+    """Raises OSError when the file cannot be opened; a broken one has the format of its name."""
+    try:
+        with open_content(file) as stream:
+            head = stream.read(4096)
+    except BROKEN_GZIP:
+        head = b""
+    if head.startswith(b"PAR1"):
+        return Format.PARQUET
+    if head.startswith((b"ARROW1", ARROW_STREAM)):
+        return Format.ARROW
+    named = DATA_NAME.fullmatch(file.url)
+    if named and (found := _BY_NAME.get(named[1].lower())):
+        return found
+    return Format.JSON if head.removeprefix(BOM).lstrip()[:1] == b"[" else Format.JSONL
+
+
+def read_records(
+    file: SourceFile, form: Format, max_line_bytes: int = MAX_LINE_BYTES
+) -> Iterator[Line]:
+    """Every record of the file; one that breaks off ends with a line marked unreadable."""
+    if form is Format.JSONL:
+        yield from read_lines(file, max_line_bytes)
+        return
+    number = 0
+    with open_content(file) as stream:
+        try:
+            for line in _READERS[form](stream, max_line_bytes):
+                number = line.number
+                yield line
+        except BROKEN_GZIP:
+            yield Line(number + 1, b"", Reason.UNREADABLE_FILE)

@@ -1,0 +1,80 @@
+"""Elements of a JSON array, read as a stream: cut apart here, parsed by whoever wants them.
+
+An element that is broken inside does not end the reading: a string ends at the line's end at the
+latest (JSON has no line feed in strings), so a forgotten quote spoils the elements of its line.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+
+from ft_assets.raw.quarantine import Reason
+from ft_assets.raw.sources import BOM, KEPT_OF_TOO_LONG, Line
+
+BLOCK = 2**20
+_OUTSIDE = re.compile(rb'["\[\]{},]')
+_INSIDE = re.compile(rb'[\n"]|\\.', re.DOTALL)
+
+
+def read_array(stream: io.BufferedIOBase, max_line_bytes: int) -> Iterator[Line]:
+    """Elements as lines, numbered from 1. An array that does not end, and what follows its end, are
+    a line each.
+    """
+    elements = _elements(stream, max_line_bytes)
+    for number, (data, length, problem) in enumerate(elements, start=1):
+        if length > max_line_bytes:
+            yield Line(number, data[:KEPT_OF_TOO_LONG], Reason.LINE_TOO_LONG)
+        else:
+            yield Line(number, data.strip(), problem)
+
+
+def _elements(
+    stream: io.BufferedIOBase, max_bytes: int
+) -> Iterator[tuple[bytes, int, Reason | None]]:
+    """Bytes (at most one more than the limit), length in the stream, and a problem if there is."""
+    buffer, at = stream.read(BLOCK).removeprefix(BOM).lstrip(), 1  # 1: behind the bracket
+    if buffer[:1] != b"[":
+        raise ValueError("not a JSON array")
+    kept, length = bytearray(), 0
+    depth, inside, any_yet = 0, False, False
+
+    def keep(part: bytes) -> None:
+        nonlocal length
+        length += len(part)
+        kept.extend(part[: max_bytes + 1 - len(kept)])
+
+    while True:
+        match = (_INSIDE if inside else _OUTSIDE).search(buffer, at)
+        if match is None:
+            # An escape may be cut in two by the end of the block.
+            end = len(buffer) - (inside and buffer.endswith(b"\\"))
+            keep(buffer[at:end])
+            block = stream.read(BLOCK)
+            if not block:
+                yield bytes(kept), length, Reason.UNREADABLE_FILE
+                return
+            buffer, at = buffer[end:] + block, 0
+            continue
+        sign = match[0]
+        if inside:
+            inside = sign not in (b'"', b"\n")
+        elif sign == b'"':
+            inside = True
+        elif sign in b"[{":
+            depth += 1
+        elif depth:
+            depth -= sign in b"]}"
+        elif sign in b",]":
+            keep(buffer[at : match.start()])
+            if sign == b"," or any_yet or kept.strip():
+                yield bytes(kept), length, None
+            kept, length, any_yet = bytearray(), 0, True
+            at = match.end()
+            if sign == b"]":
+                break
+            continue
+        keep(buffer[at : match.end()])
+        at = match.end()
+    rest = buffer[at:].strip() or stream.read(BLOCK).strip()
+    if rest:
+        yield rest[:KEPT_OF_TOO_LONG], 0, Reason.NOT_JSON
