@@ -6,7 +6,8 @@ its field out; a value that it cannot read it leaves as it is. What that means t
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from ft_assets.raw.schema import format_timestamp
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EPOCHS = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
 _MISSING = object()
 _NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]+)?")
@@ -142,12 +144,7 @@ def _read_time(value: Any, form: str) -> datetime:
     if form in EPOCHS:
         if isinstance(value, bool) or not _NUMBER.fullmatch(text := str(value).strip()):
             raise ValueError("not a number")
-        whole, _, part = text.partition(".")
-        if part:
-            return datetime.fromtimestamp(float(text) / EPOCHS[form], UTC)
-        seconds, rest = divmod(int(whole), EPOCHS[form])
-        moment = datetime.fromtimestamp(seconds, UTC)
-        return moment.replace(microsecond=rest * 10**6 // EPOCHS[form])
+        return EPOCH + timedelta(microseconds=int(Decimal(text) * 10**6 // EPOCHS[form]))
     if not isinstance(value, str):
         raise ValueError("not a text")
     return datetime.fromisoformat(value) if form == "iso" else datetime.strptime(value, form)
