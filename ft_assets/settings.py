@@ -35,7 +35,7 @@ from ft_assets.raw.feed import Feed
 from ft_assets.raw.schema import MODELS
 
 PLATFORM_ENV = "FT_PLATFORM"
-URL_PASSWORD = re.compile(r"://[^/\s'\"]*@")
+PASSWORD = re.compile(r"(://[^/\s'\"@]*?:)[^/\s'\"]*(@)|(password=)[^&\s'\"]*()", re.IGNORECASE)
 DOMAIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -379,7 +379,11 @@ class Platform(Section):
             return self.path(filled.replace("{domain}", domain))
 
         return [
-            feed.model_copy(update={"files": [absolute(pattern) for pattern in feed.files]})
+            feed.model_copy(
+                update={"files": [absolute(pattern) for pattern in feed.files]}
+                if feed.files
+                else {"sql": absolute(str(feed.sql))}
+            )
             for feed in feeds
         ]
 
@@ -438,7 +442,7 @@ def _explain(error: ValidationError) -> list[str]:
                 f"  {key}: unknown key; allowed here: {', '.join(_allowed(problem['loc']))}"
             )
         else:
-            given = URL_PASSWORD.sub("://***@", repr(problem["input"]))
+            given = PASSWORD.sub(r"\1\3***\2", repr(problem["input"]))
             lines.append(f"  {key}: {problem['msg']}, got {given}")
     return lines
 

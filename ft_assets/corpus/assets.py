@@ -41,8 +41,8 @@ from ft_assets.publishing import (
     open_draft,
 )
 from ft_assets.raw import schema
+from ft_assets.raw.delivery import list_sources
 from ft_assets.raw.intake import take_up
-from ft_assets.raw.sources import list_feeds
 from ft_assets.settings import platform
 from ft_resources.lakefs.client import LakeFS, to_parquet
 from ft_resources.lakefs.ref import Ref
@@ -157,7 +157,7 @@ def eval_set(
     domain = context.partition_key
     settings = platform()
     cases = take_up(
-        list_feeds(settings.sources(domain, "eval")),
+        list_sources(settings.sources(domain, "eval")),
         schema.EvalCase,
         domain=domain,
         now=datetime.now(UTC),

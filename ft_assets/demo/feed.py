@@ -38,7 +38,7 @@ def domains_of(data: Path) -> list[str]:
         and _files(data, folder.name, "logs")
     ]
     if not found:
-        patterns = ", ".join(Sources().logs[0].files).replace("{landing}", str(data))
+        patterns = ", ".join(Sources().logs[0].files or []).replace("{landing}", str(data))
         raise ValueError(f"no feed in {data}: no domain folder matches {patterns}")
     return found
 
@@ -101,7 +101,7 @@ def _files(data: Path, domain: str, kind: str) -> list[SourceFile]:
         [
             pattern.replace("{landing}", landing).replace("{domain}", domain)
             for feed in getattr(Sources(), kind)
-            for pattern in feed.files
+            for pattern in feed.files or []
         ]
     )
 

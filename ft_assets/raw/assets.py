@@ -19,8 +19,8 @@ from ft_assets.publishing import (
     share,
 )
 from ft_assets.raw import schema
+from ft_assets.raw.delivery import list_sources
 from ft_assets.raw.intake import Intake, take_up
-from ft_assets.raw.sources import list_feeds
 from ft_assets.settings import platform
 from ft_resources.lakefs.client import LakeFS
 from ft_resources.lakefs.ref import Ref
@@ -97,7 +97,7 @@ raw_users = _raw_asset("users", schema.User, "Who may be trained on: consent and
 def _take_up(domain: str, kind: str, model: type[schema.Row], weeks: set[str] | None) -> Intake:
     settings = platform()
     return take_up(
-        list_feeds(settings.sources(domain, kind)),
+        list_sources(settings.sources(domain, kind)),
         model,
         domain=domain,
         now=datetime.now(UTC),

@@ -1,7 +1,7 @@
-"""A delivery: the records of one file, and their fields under the names of the schema."""
+"""A delivery: the records of one file or query, and their fields under the names of the schema."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ft_assets.raw.convert import convert
@@ -11,9 +11,11 @@ from ft_assets.raw.json_objects import check_values, parse_object
 from ft_assets.raw.mapping import apply
 from ft_assets.raw.quarantine import Problem
 from ft_assets.raw.schema import Row
-from ft_assets.raw.sources import Line, SourceFile
+from ft_assets.raw.sources import Line, SourceFile, list_feeds
+from ft_assets.raw.sql_records import SqlQuery, read_query
 
 Fields = dict
+Source = SourceFile | SqlQuery
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,21 @@ class Delivery:
         return re.compile(rb'(?<!\\)"%b"\s*:\s*"([^"\\]+)"' % re.escape(key.encode()))
 
 
-def open_delivery(file: SourceFile) -> Delivery:
+def list_sources(feeds: Sequence[Feed]) -> list[Source]:
+    """What the feeds hold now: files in reading order, then queries."""
+    return [*list_feeds(feeds), *(SqlQuery(feed) for feed in feeds if feed.sql)]
+
+
+def open_delivery(file: Source) -> Delivery:
     """Raises OSError when the file cannot be opened."""
+    if isinstance(file, SqlQuery):
+        return Delivery(
+            file.name,
+            file.feed,
+            file.feed.convert is not False,
+            False,
+            lambda max_bytes: read_query(file, max_bytes),
+        )
     form = Format(file.feed.format) if file.feed.format else format_of(file)
     types = form in TABLES if file.feed.convert is None else file.feed.convert
     return Delivery(

@@ -1,5 +1,6 @@
 """A feed: where the records of one source lie, and how they are read."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -7,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ft_assets.raw.mapping import FieldRule
 from ft_assets.raw.schema import UnknownFields
 
+PASSWORD = re.compile(r"://[^/@]*:[^/]*@|[?&]password=", re.IGNORECASE)
 FormatName = Literal["jsonl", "json", "csv", "parquet", "arrow"]
 
 
@@ -15,7 +17,11 @@ class Feed(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    files: Annotated[list[str], Field(min_length=1)]
+    files: Annotated[list[str], Field(min_length=1)] | None = None
+    sql: str | None = None  # a database URL of SQLAlchemy, without password
+    query: str | None = None
+    password_env: str | None = None  # name of the environment variable that holds it
+    watch: str | None = None  # a small query whose answer changes when that of `query` does
     format: FormatName | None = None  # null: told by content and name
     map: dict[str, FieldRule] = {}
     convert: bool | None = None  # types by the schema; null: where the format has too few
@@ -29,6 +35,28 @@ class Feed(BaseModel):
         if isinstance(feed, dict) and isinstance(feed.get("files"), str):
             return {**feed, "files": [feed["files"]]}
         return feed
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "Feed":
+        if (self.files is None) == (self.sql is None):
+            raise ValueError("needs one of 'files' and 'sql'")
+        told = [name for name in ("query", "password_env", "watch") if getattr(self, name)]
+        if self.sql is None and told:
+            raise ValueError(f"{told[0]!r} belongs to 'sql'")
+        if self.sql is not None:
+            if not self.query:
+                raise ValueError("'sql' needs 'query'")
+            if self.format:
+                raise ValueError("'format' belongs to 'files'")
+            _check_url(self.sql)
+        return self
+
+
+def _check_url(url: str) -> None:
+    if not re.match(r"[a-z0-9_+]+://", url):
+        raise ValueError("sql: must look like postgresql+psycopg://user@host/database")
+    if PASSWORD.search(url):
+        raise ValueError("sql: no password in this file; name its variable in 'password_env'")
 
 
 PLAIN = Feed(files=["-"])  # of a file that nobody said more about

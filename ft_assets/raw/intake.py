@@ -23,7 +23,7 @@ from datetime import datetime
 from typing import Any
 
 from ft_assets.raw.convert import as_json
-from ft_assets.raw.delivery import Delivery, open_delivery
+from ft_assets.raw.delivery import Delivery, Source, open_delivery
 from ft_assets.raw.quarantine import Problem, Quarantined, Reason, readable
 from ft_assets.raw.schema import (
     EARLIEST,
@@ -37,7 +37,7 @@ from ft_assets.raw.schema import (
     parse_timestamp,
     read_fields,
 )
-from ft_assets.raw.sources import MAX_LINE_BYTES, Line, SourceFile
+from ft_assets.raw.sources import MAX_LINE_BYTES, Line
 from ft_assets.raw.weeks import glance, record_time, week_of
 
 RowDict = dict[str, Any]
@@ -99,7 +99,7 @@ def _second_of(counts: Mapping[tuple[str, str], int]) -> dict[str, int]:
 
 
 def take_up(
-    files: Iterable[SourceFile],
+    files: Iterable[Source],
     model: type[Row],
     *,
     domain: str,
@@ -202,7 +202,7 @@ def _skim(line: Line, delivery: Delivery, now: datetime) -> Seen | None:
 
 
 def _with_weeks(
-    files: Iterable[SourceFile],
+    files: Iterable[Source],
     read: Callable[[Line, Delivery], Seen],
     model: type[Row],
     max_line_bytes: int,

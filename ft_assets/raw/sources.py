@@ -77,7 +77,7 @@ def list_feeds(feeds: Iterable[Feed]) -> list[SourceFile]:
     """The files of all feeds in reading order; one that two feeds name belongs to the first."""
     found: dict[str, SourceFile] = {}
     for feed in feeds:
-        for file in list_files(feed.files):
+        for file in list_files(feed.files or []):
             found.setdefault(file.url, replace(file, feed=feed))
     return in_reading_order(found.values())
 

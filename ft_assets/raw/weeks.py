@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from ft_assets.raw.delivery import Delivery, open_delivery
+from ft_assets.raw.delivery import Delivery, Source, open_delivery
 from ft_assets.raw.quarantine import Problem
 from ft_assets.raw.schema import Interaction, Row, parse_timestamp
 from ft_assets.raw.sources import BROKEN_GZIP, Line, SourceFile, open_content, pieces
@@ -87,7 +87,7 @@ def record_time(
         return None
 
 
-def weeks_in(file: SourceFile, from_offset: int = 0, domain: str = "") -> tuple[set[str], int]:
+def weeks_in(file: Source, from_offset: int = 0, domain: str = "") -> tuple[set[str], int]:
     """Weeks of the lines from this offset of the unpacked content, and the offset to go on from.
 
     The offset stays before a last line without line end: it may still be growing. Its week is told
@@ -102,7 +102,7 @@ def weeks_in(file: SourceFile, from_offset: int = 0, domain: str = "") -> tuple[
         if time := record_time(line, fields, delivery, Interaction):
             weeks.add(week_of(time))
 
-    if not delivery.json_lines:
+    if not delivery.json_lines or not isinstance(file, SourceFile):
         for line in delivery.lines(SCAN_LINE_BYTES):
             add(line)
         return weeks, 0

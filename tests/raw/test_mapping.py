@@ -114,7 +114,7 @@ def platform_of(folder: Path, sources: str) -> Platform:
     [
         ("logs: [{files: x, map: {promt: q}}]", ["logs.0.map.promt", "no such field", "prompt"]),
         ("logs: {files: x, mapp: {}}", ["sources.logs.0.mapp", "unknown key", "map", "files"]),
-        ("logs: {map: {}}", ["sources.logs.0.files", "required"]),
+        ("logs: {map: {}}", ["sources.logs.0", "one of 'files'"]),
         ("logs: {files: []}", ["sources.logs.0.files"]),
         ("logs: {files: x, format: xml}", ["sources.logs.0.format", "'xml'", "parquet"]),
         ("logs: {files: x, map: {ts: {from: t, tz: UTC}}}", ["map.ts.tz", "zone", "from"]),
