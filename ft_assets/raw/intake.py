@@ -7,7 +7,8 @@ together hold each line once. Taking up some weeks gives exactly what taking up 
 lines of other weeks are skipped unread only where their time and id are certain (`weeks.glance`).
 
 What the same id delivered twice means:
-- logs: later feedback on the same event is merged into it; other differences are a conflict
+- logs: later feedback on the same event is merged into it, later by its feedback_seq or else by its
+  line, where feedback that was there before is not news; other differences are a conflict
 - documents: the higher version, then the later update, then the later line holds
 - users: the later line holds, but a request for erasure is never undone, and a line that cannot be
   read suspends the user: whatever it said, nobody is trained on by mistake
@@ -43,6 +44,7 @@ from ft_assets.raw.weeks import glance, record_time, week_of
 RowDict = dict[str, Any]
 
 FEEDBACK_VALUES = ("rating", "thumb", "correction")  # the latest that says something holds
+FEEDBACK_SEQUENCE = "feedback_seq"  # tells the order of changes; it is no part of the row
 FEEDBACK_FLAGS = ("regenerated", "clicked")  # once true, true
 DECISION = ("status", "reviewer_id", "reason", "severity", "ts")
 CELLS = re.compile(rb'[^,;\t|"\n]+')
@@ -283,7 +285,7 @@ class _Taken:
             self._conflict(seen)
 
     def _merge_feedback(self, old: RowDict, new: RowDict, seen: Seen) -> None:
-        feedback = FEEDBACK_VALUES + FEEDBACK_FLAGS
+        feedback = (*FEEDBACK_VALUES, *FEEDBACK_FLAGS, FEEDBACK_SEQUENCE)
         if _without(old, feedback) != _without(new, feedback):
             self._conflict(seen)
             return
@@ -293,8 +295,12 @@ class _Taken:
             self._drop(seen, REDELIVERED)
             return
         told.append(update)
+        earlier, later = (old, new)
+        if new[FEEDBACK_SEQUENCE] < old[FEEDBACK_SEQUENCE]:
+            earlier, later = new, old
         for name in FEEDBACK_VALUES:
-            old[name] = old[name] if new[name] is None else new[name]
+            old[name] = earlier[name] if later[name] is None else later[name]
+        old[FEEDBACK_SEQUENCE] = later[FEEDBACK_SEQUENCE]
         for name in FEEDBACK_FLAGS:
             old[name] = old[name] or new[name]
         self._drop(seen, FEEDBACK_MERGED)
@@ -346,6 +352,7 @@ class _Taken:
 
 def _row(seen: Seen, row: RowDict) -> RowDict:
     place = {"source_file": seen.file, "source_line": seen.line.number}
+    row = _without(row, (FEEDBACK_SEQUENCE,))
     return {**row, "week": seen.week, **place} if seen.week else {**row, **place}
 
 

@@ -110,6 +110,7 @@ class Interaction(Row):
     regenerated: bool = False
     clicked: bool = False
     latency_ms: Count | None = None
+    feedback_seq: Count = 0  # grows with every change of the feedback; 0: the feed does not count
 
 
 class Document(Row):

@@ -2,9 +2,10 @@
 
 One thread writes. It takes what has gathered meanwhile, appends it, calls fsync once per file, and
 only then reports success: a synced append alone costs 5 ms, sixty in a group hardly more.
-A line is never changed. Feedback appends the whole row again with its fields filled in, so the last
-row of an event_id is the current one. Which row that is, an index says (id, file, offset: no text);
-it is made from the files, so it may lag after a crash and catches up at the next start.
+A line is never changed. Feedback appends the whole row again with its fields filled in and a
+feedback_seq that grows by one, so the last row of an event_id is the current one. Which row that
+is, an index says (id, file, offset: no text); it is made from the files, so it may lag after a
+crash and catches up at the next start.
 A line that a crash cut short is closed by a newline, so that the next one stays readable.
 """
 
@@ -29,6 +30,8 @@ FIELDS = frozenset(
     {"event_id", "ts", "domain", "user_id", "session_id", "turn", "prompt", "response"}
     | {"model_version", "rating", "thumb", "correction", "regenerated", "clicked", "latency_ms"}
 )
+
+SEQUENCE = "feedback_seq"  # changes of an answer's feedback so far; a row without it has none
 
 Row = dict[str, Any]
 log = logging.getLogger(__name__)
@@ -172,7 +175,10 @@ class Landing:
         before = fresh.get(task.event_id) or self._read(task.event_id)
         after = {**before, **task.fields}
         task.result = FeedbackResult(before, after)
-        return after if task.result.changed else None
+        if not task.result.changed:
+            return None
+        after[SEQUENCE] = before.get(SEQUENCE, 0) + 1
+        return after
 
     def _file_of_today(self, domain: str) -> Path:
         day = datetime.now(UTC).strftime("%Y-%m-%d")

@@ -115,6 +115,21 @@ def test_feedback_that_comes_later_is_merged_into_the_event() -> None:
     assert intake.dropped == {"feedback_merged": 3, "redelivered": 2}
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 1, 0, 2], [0, 3, 1, 2, 1, 3, 0]])
+def test_feedback_that_is_counted_may_return_to_what_it_was(order: list[int]) -> None:
+    rows = [
+        event(),
+        event(thumb="up", feedback_seq=1),
+        event(thumb="down", rating=1, feedback_seq=2),
+        event(thumb="up", rating=1, feedback_seq=3),
+    ]
+    intake = take([rows[place] for place in order])
+    (row,) = intake.rows
+    assert (row["thumb"], row["rating"]) == ("up", 1)
+    assert "feedback_seq" not in row
+    assert intake.dropped.get("redelivered", 0) == len(order) - 4
+
+
 @pytest.mark.parametrize(
     "change",
     [{"response": "No."}, {"user_id": "u2"}, {"ts": "2026-09-02T10:00:01Z"}, {"latency_ms": 6}],

@@ -28,6 +28,7 @@ GOOD: dict[type[schema.Row], dict[str, Any]] = {
         "regenerated": False,
         "clicked": True,
         "latency_ms": 350,
+        "feedback_seq": 0,
     },
     schema.Document: {
         "doc_id": "doc_1",
@@ -91,7 +92,7 @@ GOOD: dict[type[schema.Row], dict[str, Any]] = {
 }
 OPTIONAL = {
     schema.Interaction: {"turn", "model_version", "rating", "thumb", "correction"}
-    | {"regenerated", "clicked", "latency_ms"},
+    | {"regenerated", "clicked", "latency_ms", "feedback_seq"},
     schema.Document: {"topic", "version", "updated_at", "source", "source_id", "license"},
     schema.Annotation: {"labels", "annotator_id", "created_at", "agreement", "source", "license"},
     schema.Correction: {"event_id", "reviewer_id", "original_response", "reason", "severity"}

@@ -64,6 +64,15 @@ def test_every_row_is_taken_up_with_its_feedback(gateway, domain):
     assert rows[ids[2]]["prompt"] == ODD
 
 
+def test_a_thumb_may_change_its_mind_twice(gateway):
+    answer = ask(gateway).json()["id"]
+    for thumb in ("up", "down", "up"):
+        body = {"id": answer, "thumb": thumb}
+        assert requests.post(f"{gateway.url}/feedback", json=body, timeout=30).ok
+    [row] = [row for row in taken(gateway, "legal").rows if row["event_id"] == answer]
+    assert row["thumb"] == "up"
+
+
 IDS = [
     "",
     " ",

@@ -102,8 +102,8 @@ def test_feedback_appends_the_whole_row_once(landing, tmp_path):
     _, rows = stored(tmp_path)
     assert rows == [
         row(1),
-        row(1, thumb="up", rating=4),
-        row(1, thumb="down", rating=4),
+        row(1, thumb="up", rating=4, feedback_seq=1),
+        row(1, thumb="down", rating=4, feedback_seq=2),
     ]
     with pytest.raises(LookupError):
         landing.feedback("e2", said).result(10)
@@ -137,7 +137,7 @@ def test_feedback_after_a_restart(tmp_path, lost):
     assert not again.feedback("e3", {"thumb": "up"}).result(10).changed
     assert again.feedback("e4", {"thumb": "up"}).result(10).changed
     again.stop()
-    assert stored(tmp_path)[1][-1] == row(4, thumb="up")
+    assert stored(tmp_path)[1][-1] == row(4, thumb="up", feedback_seq=1)
 
 
 def test_a_line_cut_anywhere_spoils_no_other(tmp_path):
@@ -244,7 +244,7 @@ def test_feedback_on_an_answer(gateway):
     assert requests.post(url, json=said, timeout=30).json()["recorded"] is False
     first, second = (r for r in gateway.rows("legal") if r["event_id"] == answer.id)
     change = {"thumb": "down", "rating": 2, "correction": "Better.", "clicked": True}
-    assert second == {**first, **change}
+    assert second == {**first, **change, "feedback_seq": 1}
     text = requests.get(f"{gateway.url}/metrics", timeout=30).text
     assert 'ft_feedback_total{domain="legal",signal="thumb_down"}' in text
 
