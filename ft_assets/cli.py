@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from ft_assets.raw.quarantine_cli import app as quarantine_app
+
 app = typer.Typer(
     help="Continuous fine-tuning of private LLMs.",
     no_args_is_help=True,
@@ -20,6 +22,7 @@ lakefs_app = typer.Typer(help="The embedded lakeFS server.", no_args_is_help=Tru
 gateway_app = typer.Typer(help="The serving gateway.", no_args_is_help=True)
 app.add_typer(lakefs_app, name="lakefs")
 app.add_typer(gateway_app, name="gateway")
+app.add_typer(quarantine_app, name="quarantine")
 
 PlatformFile = Annotated[
     Path, typer.Option("--platform", envvar="FT_PLATFORM", help="The platform file.")

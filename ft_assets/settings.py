@@ -32,6 +32,7 @@ from ft_assets.corpus.policy import (
 )
 from ft_assets.expectations.suite import Suite, SuiteError, check_own, domain_suite
 from ft_assets.raw.feed import Feed
+from ft_assets.raw.resubmit import resubmitted_feed
 from ft_assets.raw.schema import MODELS
 
 PLATFORM_ENV = "FT_PLATFORM"
@@ -371,14 +372,16 @@ class Platform(Section):
         return resolve(whole.policy, whole.policies, whole.operators, own.operators)
 
     def sources(self, domain: str, kind: str) -> list[Feed]:
-        """The feeds of one kind ("logs", "documents", ...) of one domain, with absolute paths."""
+        """The feeds of one kind ("logs", "documents", ...) of one domain, with absolute paths; the
+        last one is that of corrected rows.
+        """
         feeds: list[Feed] = getattr(self.domains[domain].sources, kind)
 
         def absolute(pattern: str) -> str:
             filled = pattern.replace("{landing}", self.landing_folder)
             return self.path(filled.replace("{domain}", domain))
 
-        return [
+        own = [
             feed.model_copy(
                 update={"files": [absolute(pattern) for pattern in feed.files]}
                 if feed.files
@@ -386,6 +389,7 @@ class Platform(Section):
             )
             for feed in feeds
         ]
+        return [*own, resubmitted_feed(self.landing_folder, domain, kind)]
 
     def suite(self, asset: str, domain: str) -> Suite:
         """What must hold of an asset's data in one domain."""

@@ -19,7 +19,7 @@ def test_least_that_is_needed(tmp_path):
     settings = load_platform(write(tmp_path, "domains: {energy: }"))
     assert settings.state_folder == tmp_path / ".ft"
     assert settings.landing_folder == str(tmp_path / ".ft/landing")
-    [logs] = settings.sources("energy", "logs")
+    logs, _resubmitted = settings.sources("energy", "logs")
     assert logs.files[0] == f"{tmp_path}/.ft/landing/energy/logs*"
     assert settings.path(settings.mlflow.tracking_uri) == (
         f"sqlite:///{tmp_path}/.ft/mlflow/mlflow.db"

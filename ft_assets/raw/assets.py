@@ -150,6 +150,7 @@ def _publish(
                 {**intake.dropped, **erased_count(rows, refused)},
             ),
             **counted("quarantine_reasons", "reason", intake.reasons()),
+            "quarantine_counts": dg.MetadataValue.json(intake.reasons()),
             "files": markdown_table(["file", "rows"], sorted(intake.files().items())),
             **merged.facts[key],
         }

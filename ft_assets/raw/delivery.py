@@ -1,7 +1,7 @@
 """A delivery: the records of one file or query, and their fields under the names of the schema."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ft_assets.raw.convert import convert
@@ -10,6 +10,7 @@ from ft_assets.raw.formats import TABLES, Format, format_of, read_records
 from ft_assets.raw.json_objects import check_values, parse_object
 from ft_assets.raw.mapping import apply
 from ft_assets.raw.quarantine import Problem
+from ft_assets.raw.resubmit import Resubmitted, resolved_ids, without_marks
 from ft_assets.raw.schema import Row
 from ft_assets.raw.sources import Line, SourceFile, list_feeds
 from ft_assets.raw.sql_records import SqlQuery, read_query
@@ -29,7 +30,8 @@ class Delivery:
     @property
     def plain(self) -> bool:
         """JSON lines with the schema's own names and types: readable by patterns on their bytes."""
-        return self.json_lines and not self.feed.map and not self.convert
+        special = self.feed.map or self.convert or isinstance(self.feed, Resubmitted)
+        return self.json_lines and not special
 
     def fields(self, line: Line, model: type[Row], domain: str) -> Fields | Problem:
         """The record under the schema's names, not validated yet."""
@@ -38,6 +40,8 @@ class Delivery:
         found = parse_object(line.data) if line.fields is None else line.fields
         if isinstance(found, Problem):
             return found
+        if isinstance(self.feed, Resubmitted):
+            found = without_marks(found)
         if self.feed.map:
             found = apply(self.feed.map, found)
             if "domain" in model.model_fields:
@@ -54,8 +58,22 @@ class Delivery:
 
 
 def list_sources(feeds: Sequence[Feed]) -> list[Source]:
-    """What the feeds hold now: files in reading order, then queries."""
-    return [*list_feeds(feeds), *(SqlQuery(feed) for feed in feeds if feed.sql)]
+    """What the feeds hold now: files in reading order, then queries, then corrections."""
+    corrections = [feed for feed in feeds if isinstance(feed, Resubmitted)]
+    first = [feed for feed in feeds if not isinstance(feed, Resubmitted)]
+    queries = [SqlQuery(feed) for feed in first if feed.sql]
+    return [*list_feeds(first), *queries, *list_feeds(corrections)]
+
+
+def read_marks(sources: Iterable[Source], max_line_bytes: int) -> frozenset[str]:
+    """The ids of the records that corrections among the sources stand for."""
+    return resolved_ids(
+        fields
+        for source in sources
+        if isinstance(source.feed, Resubmitted)
+        for line in open_delivery(source).lines(max_line_bytes)
+        if isinstance(fields := parse_object(line.data), dict)
+    )
 
 
 def open_delivery(file: Source) -> Delivery:

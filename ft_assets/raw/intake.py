@@ -24,8 +24,9 @@ from datetime import datetime
 from typing import Any
 
 from ft_assets.raw.convert import as_json
-from ft_assets.raw.delivery import Delivery, Source, open_delivery
+from ft_assets.raw.delivery import Delivery, Source, open_delivery, read_marks
 from ft_assets.raw.quarantine import Problem, Quarantined, Reason, readable
+from ft_assets.raw.resubmit import id_of
 from ft_assets.raw.schema import (
     EARLIEST,
     FUTURE_SLACK,
@@ -51,6 +52,7 @@ CELLS = re.compile(rb'[^,;\t|"\n]+')
 REDELIVERED = "redelivered"
 FEEDBACK_MERGED = "feedback_merged"
 SUPERSEDED = "superseded"
+RESUBMITTED = "resubmitted"  # a correction stands for this line
 
 
 @dataclass
@@ -142,7 +144,7 @@ def take_up(
 
         seen = _with_weeks(files, read_if_needed, model, max_line_bytes)
 
-    taken = _Taken(model)
+    taken = _Taken(model, read_marks(files, max_line_bytes))
     for line in seen:
         taken.add(line)
     return taken.intake(wanted)
@@ -245,8 +247,9 @@ def _with_weeks(
 class _Taken:
     """Rows kept so far by id, and what became of every other line."""
 
-    def __init__(self, model: type[Row]) -> None:
+    def __init__(self, model: type[Row], resolved: frozenset[str]) -> None:
         self.model = model
+        self.resolved = resolved  # ids of records that have been corrected
         self.kept: dict[str, Seen] = {}
         self.refused: list[tuple[Seen, Problem]] = []
         self.lines: Counter[tuple[str, str]] = Counter()
@@ -257,8 +260,7 @@ class _Taken:
     def add(self, seen: Seen) -> None:
         self.lines[seen.week, seen.file] += 1
         if seen.problem:
-            self.refused.append((seen, seen.problem))
-            if self.model is User:
+            if self._refuse(seen, seen.problem) and self.model is User:
                 self._suspend(seen)
         elif seen.row is not None:
             if self.model is User:
@@ -313,7 +315,7 @@ class _Taken:
     def _suspend(self, seen: Seen) -> None:
         for user in sorted(seen.users & self.kept.keys()):
             earlier = self.kept.pop(user)
-            self.refused.append((earlier, Problem(Reason.CONSENT_UNCLEAR, User.id_field)))
+            self._refuse(earlier, Problem(Reason.CONSENT_UNCLEAR, User.id_field))
 
     def _keep(self, seen: Seen) -> None:
         if self.model is not User:  # whose earlier line may have to be quarantined yet
@@ -332,7 +334,15 @@ class _Taken:
         self._keep(seen)
 
     def _conflict(self, seen: Seen) -> None:
-        self.refused.append((seen, Problem(Reason.CONFLICTING_ID, self.model.id_field)))
+        self._refuse(seen, Problem(Reason.CONFLICTING_ID, self.model.id_field))
+
+    def _refuse(self, seen: Seen, problem: Problem) -> bool:
+        """False when a correction stands for the line: it is dropped."""
+        if self.resolved and id_of(_record(seen, problem)) in self.resolved:
+            self._drop(seen, RESUBMITTED)
+            return False
+        self.refused.append((seen, problem))
+        return True
 
     def _drop(self, seen: Seen, reason: str) -> None:
         self.drops[seen.week, reason] += 1

@@ -10,7 +10,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from ft_assets.raw.delivery import Delivery, Source, open_delivery
+from ft_assets.raw.json_objects import parse_object
 from ft_assets.raw.quarantine import Problem
+from ft_assets.raw.resubmit import RESOLVES_WEEK, Resubmitted
 from ft_assets.raw.schema import Interaction, Row, parse_timestamp
 from ft_assets.raw.sources import BROKEN_GZIP, Line, SourceFile, open_content, pieces
 
@@ -101,6 +103,11 @@ def weeks_in(file: Source, from_offset: int = 0, domain: str = "") -> tuple[set[
         fields = {} if delivery.plain else delivery.fields(line, Interaction, domain)
         if time := record_time(line, fields, delivery, Interaction):
             weeks.add(week_of(time))
+        if isinstance(file.feed, Resubmitted) and isinstance(
+            marks := parse_object(line.data), dict
+        ):
+            weeks.add(marks.get(RESOLVES_WEEK, ""))
+            weeks.discard("")
 
     if not delivery.json_lines or not isinstance(file, SourceFile):
         for line in delivery.lines(SCAN_LINE_BYTES):
