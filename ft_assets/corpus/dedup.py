@@ -7,10 +7,12 @@ costs what it compares, against an index of the weeks before. A row that is alik
 clusters joins the older one and ties nothing together. A cluster may be a chain: what joined it is
 a copy of a member, not always of the founder.
 
-Two rows are near copies when their responses agree at the threshold AND their prompts differ in a
-few edits only and name the same numbers. Ten questions about one long table, or with one stock
-answer, are not copies, nor is the same question with two answers. Not found: paraphrases,
-translations, copies cut to less than the threshold, words in scripts without spaces but CJK.
+Two rows are near copies when their responses agree at the threshold, their prompts differ in a few
+edits only and name the same numbers, AND the words that carry meaning are the same (same_facts.py):
+in prompts always, in responses and texts alone as far as they are short. Ten questions about one
+long table, or with one stock answer, are not copies, nor is the same question with two answers or
+the same template with another name. Not found: paraphrases, translations, copies cut to less than
+the threshold, words in scripts without spaces but CJK.
 """
 
 from collections.abc import Sequence
@@ -28,17 +30,19 @@ from ft_assets.corpus.fingerprints import (
     fingerprint_texts,
     joined_sets,
 )
+from ft_assets.corpus.same_facts import PROMPT_EXTRA, meaning, same_facts
 from ft_assets.corpus.shingles import Sets, shared_counts
 
 NEAR_DUPLICATE_THRESHOLD = 0.8  # Jaccard of the shingles, 0 to 1
 # Prompts are alike when so many shingles at most are not common to both: a share of the union in
 # a short prompt, a few edits (a changed word changes about 8 shingles of each view) in a long one.
+# Wide, because the words decide.
 # docs/decisions/0012-near-duplicate-index.md
-PROMPT_SHARE = {"chars": 0.30, "words": 0.20}
-PROMPT_EDITS = {"chars": 14, "words": 30}
+PROMPT_SHARE = {"chars": 0.50, "words": 0.20}
+PROMPT_EDITS = {"chars": 24, "words": 30}
 PROMPT_GROWTH = 0.05  # of the union, added to the edits
-# A line added to a short text, or a word less, takes more than a fifth of its shingles. Short texts
-# must name the same numbers to be copies, so this lets in no other record.
+# A line added to a short text, or a word less, takes more than a fifth of its shingles. Words that
+# stand for each other make two short texts distinct, so this lets in no other record.
 SHORT_TEXT_ALLOWANCE = 0.15
 # Pairs whose signatures agree so much less than asked are not compared. 64 minima have a standard
 # deviation of 0.05 at .8, so this loses 1 true pair in 30,000.
@@ -47,6 +51,12 @@ ESTIMATE_MARGIN = 0.2
 BUCKET_ROWS = 128
 PAIRS_AT_ONCE = 20_000  # bounds the memory of a comparison to about 100 MB
 BATCH_ROWS = 200_000  # rows that are matched at once
+
+
+# In responses and texts alone of more words with a meaning, one word is not what the text says.
+SHORT_WORDS = 84
+# Clusters that another rule found are not taken over.
+RULES = b"2"
 
 
 class Role(StrEnum):
@@ -83,7 +93,7 @@ class Clusters:
     def to_table(self) -> pa.Table:
         """One row per row, with the name of its cluster and its role; `from_table` reads it."""
         digests = pa.py_buffer(self.digests.tobytes())
-        return pa.table(
+        table = pa.table(
             {
                 "row_id": self.keys.tolist(),
                 "cluster": self.names().tolist(),
@@ -95,10 +105,14 @@ class Clusters:
             },
             schema=_SCHEMA,
         )
+        return table.replace_schema_metadata({"rules": RULES})
 
     @classmethod
     def from_table(cls, table: pa.Table) -> "Clusters":
+        """What `to_table` gave; nothing of what an earlier version of the rules found."""
         places = {str(role): place for place, role in enumerate(ROLES)}
+        if (table.schema.metadata or {}).get(b"rules") != RULES:
+            return NONE
         return cls(
             np.array(table["row_id"].to_pylist(), dtype=str),
             np.array(table["time"].to_pylist(), dtype=str),
@@ -255,6 +269,14 @@ class _Index:
             places.append(entry_places[rows][at])
         return np.concatenate(keys), np.concatenate(places)
 
+    def texts(self, places: np.ndarray) -> dict[int, tuple[str, str]]:
+        """Prompt and response of the rows at `places`."""
+        found = {}
+        for batch in self.batches:
+            rows = np.flatnonzero(np.isin(batch.places, places))
+            found |= dict(zip(batch.places[rows].tolist(), batch.found.texts(rows), strict=True))
+        return found
+
     def details(self, places: np.ndarray) -> Details:
         """Details of the rows at `places` (ascending); row i there is the row at places[i]."""
         wanted = np.full(len(self.keys), -1)
@@ -354,6 +376,7 @@ def _parents(index: _Index, one: np.ndarray, other: np.ndarray, threshold: float
     left, right = np.searchsorted(involved, one), np.searchsorted(involved, other)
     likely = compared.likely(left, right)
     one, other, left, right = one[likely], other[likely], left[likely], right[likely]
+    meanings = _Meanings(index)
     width = 1
     while len(one):
         # The earliest candidates of every row that has no parent yet; most find theirs at once.
@@ -362,11 +385,37 @@ def _parents(index: _Index, one: np.ndarray, other: np.ndarray, threshold: float
         nth = np.arange(len(one)) - starts[np.cumsum(opens) - 1]
         now = np.flatnonzero(nth < width)
         alike = now[compared.alike(left[now], right[now])]
+        alike = alike[meanings.same(one[alike], other[alike])]
         parents[one[alike][::-1]] = other[alike][::-1]  # the first of several is written last
         rest = (nth >= width) & (parents[one] < 0)
         one, other, left, right = one[rest], other[rest], left[rest], right[rest]
         width *= 4
     return parents
+
+
+class _Meanings:
+    """The words of rows that are alike, read once."""
+
+    def __init__(self, index: _Index) -> None:
+        self._index = index
+        self._found: dict[int, tuple[list[str], list[str]]] = {}
+
+    def same(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Which pairs of places say the same, as far as their texts are short enough to tell."""
+        self._read(np.setdiff1d(np.concatenate([one, other]), list(self._found)))
+        pairs = zip(one.tolist(), other.tolist(), strict=True)
+        return np.fromiter((self._same(left, right) for left, right in pairs), bool, len(one))
+
+    def _read(self, places: np.ndarray) -> None:
+        for place, (prompt, response) in self._index.texts(places).items():
+            self._found[place] = (meaning(prompt), meaning(response))
+
+    def _same(self, left: int, right: int) -> bool:
+        (asked, answered), (asked_other, answered_other) = self._found[left], self._found[right]
+        if not same_facts(asked, asked_other, PROMPT_EXTRA):
+            return False
+        longest = max(len(answered), len(answered_other))
+        return longest > SHORT_WORDS or same_facts(answered, answered_other)
 
 
 class _Compared:

@@ -59,7 +59,7 @@ def log_signatures(
     partitions_def=domains,
     group_name="corpus",
     kinds={"lakefs", "python"},
-    code_version="1",
+    code_version="2",
     ins={"log_signatures": ALL_WEEKS},
 )
 def duplicate_clusters(

@@ -1,4 +1,4 @@
-"""What is computed once per row and kept, so that an old text is never read again to be compared.
+"""What is computed once per row and kept, so that old texts need not be read to be compared.
 
 Per row: the digest of the exact text, band keys that propose which rows may be alike, the sets of
 shingles that decide it, and what decontamination looks at. A row is a prompt with its response, or
@@ -19,7 +19,6 @@ from rensa import RMinHash  # ty: ignore[missing-module-member]  (compiled, no s
 from safetensors.numpy import load, save
 
 from ft_assets.corpus.shingles import (
-    CHARS_UP_TO_WORDS,
     Sets,
     Words,
     char_sets,
@@ -60,6 +59,7 @@ class Fingerprints:
     entry_rows: np.ndarray  # int32 [entries]; a row whose length allows two views has more
     bands: np.ndarray  # uint64 [entries, bands]
     details: Callable[[], "Details"]  # read only when rows have to be compared
+    texts: "Texts"  # asked only for rows that are alike by their details
     grams: Callable[[], "Grams"]  # read only for decontamination
 
     def __len__(self) -> int:
@@ -74,6 +74,10 @@ class Details:
     signatures: Mapping[str, np.ndarray]  # uint32 [rows of the set, minima]
 
 
+# Prompt and response of rows by their places.
+Texts = Callable[[np.ndarray], list[tuple[str, str]]]
+
+
 @dataclass(frozen=True)
 class Grams:
     """Word n-grams, per row: of prompt and response together, and of the response alone."""
@@ -86,12 +90,11 @@ def fingerprint_pairs(
     keys: Sequence[str], times: Sequence[str], prompts: Sequence[str], responses: Sequence[str]
 ) -> Fingerprints:
     """Fingerprints of prompts with their responses."""
-    return _joined(
-        [
-            _chunk(keys[part], times[part], prompts[part], responses[part], alone=False)
-            for part in _chunks(prompts, responses)
-        ]
-    )
+    chunks = [
+        _chunk(keys[part], times[part], prompts[part], responses[part], alone=False)
+        for part in _chunks(prompts, responses)
+    ]
+    return _joined(chunks, lambda rows: [(prompts[row], responses[row]) for row in rows.tolist()])
 
 
 def fingerprint_texts(
@@ -99,12 +102,11 @@ def fingerprint_texts(
 ) -> Fingerprints:
     """Fingerprints of texts without a prompt."""
     none = [""] * len(texts)
-    return _joined(
-        [
-            _chunk(keys[part], times[part], none[part], texts[part], alone=True)
-            for part in _chunks(none, texts)
-        ]
-    )
+    chunks = [
+        _chunk(keys[part], times[part], none[part], texts[part], alone=True)
+        for part in _chunks(none, texts)
+    ]
+    return _joined(chunks, lambda rows: [("", texts[row]) for row in rows.tolist()])
 
 
 def _chunks(prompts: Sequence[str], responses: Sequence[str]) -> Iterator[slice]:
@@ -146,7 +148,7 @@ def _chunk(
         "times": np.array(times, dtype=str),
         "digests": digests(prompts, responses),
         "prompts": np.zeros(len(keys), np.uint64) if alone else _prompt_digests(plain, prompts),
-        "numbers": _numbers_of_texts(answered) if alone else number_digests(plain),
+        "numbers": np.zeros(len(keys), np.uint64) if alone else number_digests(plain),
         "words": np.stack([asked.counts, answered.counts], axis=1).astype(np.int32),
         "entry_rows": entry_rows,
         "bands": bands,
@@ -155,13 +157,6 @@ def _chunk(
         ngram_sets(joined(asked, answered), NGRAM), ngram_sets(answered, NGRAM, ANSWER_WORDS)
     )
     return _Chunk(columns, Details(sets, signatures), grams)
-
-
-def _numbers_of_texts(words: Words) -> np.ndarray:
-    """A short text is a record, and one with another number another record; a long one is not."""
-    found = number_digests(words)
-    found[words.counts > CHARS_UP_TO_WORDS] = 0
-    return found
 
 
 def _prompt_digests(words: Words, prompts: Sequence[str]) -> np.ndarray:
@@ -225,15 +220,18 @@ def joined_sets(parts: Sequence[Sets], counts: Sequence[int]) -> Sets:
     )
 
 
-def _joined(chunks: list[_Chunk]) -> Fingerprints:
+def _joined(chunks: list[_Chunk], texts: Texts) -> Fingerprints:
     def part(chunk: _Chunk) -> Fingerprints:
         return Fingerprints(
-            **chunk.columns, details=lambda: chunk.details, grams=lambda: chunk.grams
+            **chunk.columns,
+            details=lambda: chunk.details,
+            texts=texts,
+            grams=lambda: chunk.grams,
         )
 
     whole = joined_prints([part(chunk) for chunk in chunks])
     details, grams = whole.details(), whole.grams()
-    return replace(whole, details=lambda: details, grams=lambda: grams)
+    return replace(whole, details=lambda: details, grams=lambda: grams, texts=texts)
 
 
 def joined_prints(parts: Sequence[Fingerprints]) -> Fingerprints:
@@ -262,9 +260,20 @@ def joined_prints(parts: Sequence[Fingerprints]) -> Fingerprints:
             joined_sets([g.answer for g in found], counts),
         )
 
+    def texts(rows: np.ndarray) -> list[tuple[str, str]]:
+        found = [("", "")] * len(rows)
+        owner = np.searchsorted(begins, rows, side="right") - 1
+        for number in np.unique(owner).tolist():
+            places = np.flatnonzero(owner == number)
+            read = parts[number].texts(rows[places] - begins[number])
+            for place, pair in zip(places.tolist(), read, strict=True):
+                found[place] = pair
+        return found
+
     return Fingerprints(
         entry_rows=np.concatenate(entries).astype(np.int32),
         details=details,
+        texts=texts,
         grams=grams,
         **columns,
     )
@@ -287,10 +296,11 @@ def to_files(found: Fingerprints) -> dict[str, bytes]:
     }
 
 
-def from_files(read: Callable[[str], bytes]) -> Fingerprints:
+def from_files(read: Callable[[str], bytes], texts: Texts) -> Fingerprints:
     """The fingerprints that `to_files` wrote; `read` gives a file by name, two of them on demand.
 
-    What was read on demand is not kept: the next use reads it again.
+    What was read on demand is not kept: the next use reads it again. `texts` gives the rows that
+    the fingerprints are of.
     """
     index = load(read(INDEX_FILE))
     index |= {name: _as_text(index[name], "U") for name in ("keys", "times")}
@@ -298,6 +308,7 @@ def from_files(read: Callable[[str], bytes]) -> Fingerprints:
     return Fingerprints(
         **index,
         details=lambda: _details(read(DETAILS_FILE)),
+        texts=texts,
         grams=lambda: Grams(**_sets(load(read(GRAMS_FILE)))),
     )
 

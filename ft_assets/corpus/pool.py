@@ -19,6 +19,7 @@ import pyarrow.compute
 from ft_assets.corpus.chunk import passages
 from ft_assets.corpus.fingerprints import (
     Fingerprints,
+    Texts,
     fingerprint_pairs,
     fingerprint_texts,
     from_files,
@@ -133,7 +134,7 @@ def batch_files(batch: Batch) -> dict[str, bytes]:
 def batch_from(read: Callable[[str], bytes]) -> Batch:
     """The batch that `batch_files` wrote; `read` gives a file by name."""
     table = pa.ipc.open_file(pa.py_buffer(read(ROWS_FILE))).read_all()
-    return Batch(table, from_files(read))
+    return Batch(table, from_files(read, table_texts(table)))
 
 
 def grouped(batches: Sequence[Batch]) -> list[Batch]:
@@ -159,12 +160,23 @@ def _merged(group: list[Batch]) -> Batch:
 
 
 def fingerprint_rows(table: pa.Table, times: pa.Array | pa.ChunkedArray) -> Fingerprints:
-    return fingerprint_pairs(
+    found = fingerprint_pairs(
         table["key"].to_pylist(),
         times.to_pylist(),
         table["prompt"].to_pylist(),
         table["response"].to_pylist(),
     )
+    return dataclasses.replace(found, texts=table_texts(table))
+
+
+def table_texts(table: pa.Table) -> Texts:
+    """Prompt and response of the rows of a table, read when asked for."""
+
+    def texts(rows: np.ndarray) -> list[tuple[str, str]]:
+        taken = table.select(list(TEXTS)).take(pa.array(rows))
+        return list(zip(*(taken[name].to_pylist() for name in TEXTS), strict=True))
+
+    return texts
 
 
 def timed(examples: Batch, logs: Sequence[Batch]) -> Batch:

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ft_assets.corpus.dedup import NONE, Clusters, Entry, Role, find_clusters, find_duplicates
+from ft_assets.corpus.dedup import (
+    NONE,
+    SHORT_WORDS,
+    Clusters,
+    Entry,
+    Role,
+    find_clusters,
+    find_duplicates,
+)
 from ft_assets.corpus.fingerprints import Details, Fingerprints, fingerprint_pairs
 from ft_assets.corpus.shingles import CHARS_UP_TO_WORDS, WORDS_FROM_WORDS
 
@@ -44,6 +52,11 @@ def roles(*pairs: tuple[str, str]) -> list[Role]:
         ((QUESTION, "No."), Role.REPRESENTATIVE),  # another answer is no copy
         (("What is the interest rate of a savings account?", ANSWER), Role.REPRESENTATIVE),
         ((QUESTION, ""), Role.REPRESENTATIVE),
+        ((QUESTION.replace("savings", "business"), ANSWER), Role.REPRESENTATIVE),
+        ((QUESTION.replace("savings", "joint savings"), ANSWER), Role.REPRESENTATIVE),
+        ((QUESTION, ANSWER.replace("code", "thumb")), Role.REPRESENTATIVE),
+        ((QUESTION, ANSWER.replace("confirm", "do not confirm")), Role.REPRESENTATIVE),
+        ((QUESTION, ANSWER + " (updated)"), Role.NEAR),
     ],
 )
 def test_what_counts_as_a_copy(other: tuple[str, str], role: Role):
@@ -64,10 +77,14 @@ def test_questions_about_one_long_table_are_not_copies():
 @pytest.mark.parametrize(
     "length", [30, WORDS_FROM_WORDS - 1, WORDS_FROM_WORDS, CHARS_UP_TO_WORDS, 85, 90, 400]
 )
-def test_one_more_or_changed_word_is_found_at_every_length(length: int):
+def test_one_word_more_or_less_is_found_at_every_length(length: int):
     original = text(length, length)
-    for variant in (with_changed_words(original, 1), f"please {original}", original + " thanks"):
+    less = " ".join(original.split()[: length // 2] + original.split()[length // 2 + 1 :])
+    for variant in (less, f"please {original}", original + " (revised)"):
         assert roles(("", original), ("", variant)) == [Role.REPRESENTATIVE, Role.NEAR]
+    # One word for another is another record in a short text, and an edit of a long one.
+    role = Role.REPRESENTATIVE if length <= SHORT_WORDS else Role.NEAR
+    assert roles(("", original), ("", with_changed_words(original, 1)))[1] is role
     different = with_changed_words(original, length // 2)
     assert roles(("", original), ("", different)) == [Role.REPRESENTATIVE] * 2
 
@@ -159,10 +176,12 @@ def test_no_rows_and_blank_rows():
 def test_many_near_copies_of_one_text_stay_fast():
     # Compared pair by pair this would be two million set intersections.
     original = text(9, 60)
-    entries = [Entry(f"{i:05d}", "", f"{original} n{i}") for i in range(2000)]
+    copies = [Entry(f"{i:05d}", "", f"{original}{' again' * (i % 9)}") for i in range(2000)]
+    records = [Entry(f"{i:05d}", "", f"{original} n{i}") for i in range(500)]
     started = time.process_time()
-    assert {m.cluster for m in find_duplicates(entries)} == {"00000"}
-    assert time.process_time() - started < 8
+    assert {m.cluster for m in find_duplicates(copies)} == {"00000"}
+    assert len({m.cluster for m in find_duplicates(records)}) == 500
+    assert time.process_time() - started < 16
 
 
 def batches(entries: list[Entry], bounds: list[int]) -> list[Fingerprints]:
@@ -258,3 +277,9 @@ def test_clusters_survive_their_table():
     for field in dataclasses.fields(Clusters):
         np.testing.assert_array_equal(getattr(again, field.name), getattr(found, field.name))
     assert len(Clusters.from_table(NONE.to_table())) == 0
+
+
+def test_clusters_of_an_earlier_rule_are_not_taken_over():
+    table = find_clusters(batches(many_rows(5, 80), [])).to_table()
+    assert len(Clusters.from_table(table.replace_schema_metadata({"rules": "1"}))) == 0
+    assert len(Clusters.from_table(table.replace_schema_metadata())) == 0
