@@ -10,7 +10,8 @@ WEEKLY = (  # domain x week
 SOURCES = ("raw_users", "raw_documents", "raw_annotations", "raw_corrections")
 CORPUS = (
     *("anonymized_documents", "anonymized_examples", "screened_texts"),
-    *("influence_report", "duplicate_clusters", "eval_set", "training_corpus"),
+    *("influence_report", "passage_signatures", "duplicate_clusters"),
+    *("eval_set", "training_corpus"),
 )
 RELEASE = ("eval_report", "canary_release", "deployed_model")
 RETRAINED = (*SOURCES, *CORPUS, "lora_adapter", *RELEASE)  # of one domain, once its weeks are there

@@ -21,6 +21,7 @@ LINEAGE = {
     "influence_report": {"anonymized_logs"},
     "log_signatures": {"anonymized_logs"},
     "duplicate_clusters": {"log_signatures", "anonymized_examples"},
+    "passage_signatures": {"anonymized_documents"},
     "eval_set": {
         *("log_signatures", "screened_logs", "anonymized_examples", "screened_texts"),
         *("duplicate_clusters", "influence_report", "raw_users"),
@@ -28,7 +29,7 @@ LINEAGE = {
     "training_corpus": {
         *("log_signatures", "screened_logs", "anonymized_examples", "screened_texts"),
         *("duplicate_clusters", "influence_report", "raw_users"),
-        *("anonymized_documents", "eval_set"),
+        *("passage_signatures", "eval_set"),
     },
     "feedback_signals": {"anonymized_logs"},
     "preference_pairs": {"anonymized_logs", "raw_users"},

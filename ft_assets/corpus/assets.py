@@ -21,7 +21,7 @@ from ft_assets.corpus.anonymize import (
 from ft_assets.corpus.benchmarks import benchmark_prints
 from ft_assets.corpus.compose import Policy, compose_eval, compose_training
 from ft_assets.corpus.composed import Counts
-from ft_assets.corpus.dedup_assets import read_batches, read_clusters
+from ft_assets.corpus.dedup_assets import read_batches, read_clusters, read_passages
 from ft_assets.corpus.detector import Detector
 from ft_assets.corpus.fingerprints import Fingerprints
 from ft_assets.corpus.mixture import Replay
@@ -227,7 +227,7 @@ def training_corpus(
     log_signatures: Refs,
     screened_logs: Refs,
     anonymized_examples: Refs,
-    anonymized_documents: Refs,
+    passage_signatures: Refs,
     screened_texts: Refs,
     duplicate_clusters: Refs,
     influence_report: Refs,
@@ -245,17 +245,18 @@ def training_corpus(
         one(screened_texts, "screened_texts", domain),
         one(influence_report, "influence_report", domain),
     ]
-    documents = lakefs.read_records(one(anonymized_documents, "anonymized_documents", domain))
+    passages, passage_clusters = read_passages(lakefs, passage_signatures, domain)
     evaluation = lakefs.read_records(one(eval_set, "eval_set", domain))
     corpus = compose_training(
         logs,
         examples,
-        documents,
+        passages,
         _consent(lakefs, raw_zone, domain, raw_users, pseudonyms),
         evaluation,
         _policy(),
         refused=refused_keys(map(lakefs.read_records, verdicts)),
         clusters=read_clusters(lakefs, duplicate_clusters, domain),
+        passage_clusters=passage_clusters,
         benchmarks=_benchmarks(),
         ignored_raters=_ignored_raters(lakefs, verdicts[-1]),
     )
@@ -268,7 +269,7 @@ def training_corpus(
         "screened_texts": screened_texts[domain],
         "influence_report": influence_report[domain],
         "examples": anonymized_examples[domain],
-        "documents": anonymized_documents[domain],
+        "passages": passage_signatures[domain],
         "users": raw_users[domain],
         "eval_set": eval_set[domain],
     }

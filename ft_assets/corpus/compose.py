@@ -143,6 +143,7 @@ def compose_training(
     *,
     refused: Mapping[str, str] | None = None,
     clusters: Clusters | None = None,
+    passage_clusters: Clusters | None = None,
     ignored_raters: Collection[str] = (),
     benchmarks: Mapping[str, Fingerprints] | None = None,
 ) -> Corpus:
@@ -150,13 +151,14 @@ def compose_training(
 
     None overlaps `eval_rows` or a row of a benchmark; no training row overlaps a validation row.
     `refused` and `clusters` are as for compose_eval; a passage may be refused too.
+    `passage_clusters` are those of the passages of `documents`, at the threshold of the policy.
     """
     refused = refused or {}
     talks = _judge(logs, examples, consent, policy, refused, clusters, ignored_raters)
     talks.drop(talks.side == SIDES.index(Side.HELD_OUT), Reason.HELD_OUT)
     # Validation asks how well conversations go, so it holds documents only for want of any.
     share = 0 if talks.live.any() else policy.validation_share
-    texts = _passages(documents, policy, refused, share)
+    texts = _passages(documents, policy, refused, share, passage_clusters)
     pools = [talks, texts]
 
     contaminated = _drop_overlaps(pools, list(eval_rows), benchmarks or {}, policy)
@@ -243,13 +245,13 @@ def _keep_one_of_each(pool: Pool, clusters: Clusters) -> None:
     places = pool.place_of(clusters.keys)
     founder = np.empty(len(pool), np.int64)
     founder[places] = places[clusters.founders]
-    by_time = np.lexsort((pool.keys, pool.times))
+    by_time = places  # clusters are kept in order of time and key
     of_cluster = pool.side[founder]
     of_conversation = side_of_earliest(pool.texts("conversation"), by_time, pool.side)
     fits = (pool.side == of_cluster) & (pool.side == of_conversation)
 
     trust = pd.Series(pool.texts("kind")).map(_TRUST).to_numpy()
-    rank = np.lexsort((pool.keys, pool.times, trust))
+    rank = by_time[np.argsort(trust[by_time], kind="stable")]
     rank = rank[pool.live[rank]]
     copies = pd.Series(pool.digests[rank]).duplicated().to_numpy()
     # Rows that fit come first, so the first row of a cluster is the one that stays, if one may.
@@ -287,7 +289,11 @@ def _own_cases(cases: Sequence[Row], policy: Policy) -> Pool:
 
 
 def _passages(
-    documents: Rows, policy: Policy, refused: Mapping[str, str], validation_share: float
+    documents: Rows,
+    policy: Policy,
+    refused: Mapping[str, str],
+    validation_share: float,
+    clusters: Clusters | None,
 ) -> Pool:
     pool = Pool(_batches(documents, lambda rows: passage_batch(rows, policy.passage_chars)))
     pool.drop(~np.isin(pool.texts("access"), policy.document_access), Reason.RESTRICTED_DOCUMENT)
@@ -296,8 +302,10 @@ def _passages(
     pool.group = np.char.add("document:", pool.texts("source_id").astype(str))
     # Documents are not held out: they would only be lost for training.
     pool.side = sides(pool.group, 0, validation_share, policy.salt)
-    prints = [batch.prints for batch in pool.batches]
-    _keep_one_of_each(pool, find_clusters(prints, NONE, policy.near_duplicate_threshold))
+    if clusters is None:
+        prints = [batch.prints for batch in pool.batches]
+        clusters = find_clusters(prints, NONE, policy.near_duplicate_threshold)
+    _keep_one_of_each(pool, clusters)
     return pool
 
 

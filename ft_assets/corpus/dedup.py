@@ -53,8 +53,8 @@ PAIRS_AT_ONCE = 20_000  # bounds the memory of a comparison to about 100 MB
 BATCH_ROWS = 200_000  # rows that are matched at once
 
 
-# In responses and texts alone of more words with a meaning, one word is not what the text says.
-SHORT_WORDS = 84
+# In longer responses and texts alone, one word is not what the text says.
+SHORT_WORDS = 120
 # Clusters that another rule found are not taken over.
 RULES = b"2"
 
@@ -229,6 +229,7 @@ class _Index:
         self.keys, self.times = keys[order], times[order]
         self.digests = np.concatenate([batch.digests for batch in batches])[order]
         self.numbers = np.concatenate([batch.numbers for batch in batches])[order]
+        self.words = np.concatenate([batch.words for batch in batches])[order]
         self._refuse_twins()
         places = np.empty(len(order), np.int64)
         places[order] = np.arange(len(order))
@@ -402,20 +403,27 @@ class _Meanings:
 
     def same(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Which pairs of places say the same, as far as their texts are short enough to tell."""
-        self._read(np.setdiff1d(np.concatenate([one, other]), list(self._found)))
-        pairs = zip(one.tolist(), other.tolist(), strict=True)
-        return np.fromiter((self._same(left, right) for left, right in pairs), bool, len(one))
+        words = np.maximum(self._index.words[one], self._index.words[other])
+        short = words[:, 1] <= SHORT_WORDS
+        asked = np.flatnonzero(short | (words[:, 0] > 0))
+        left, right = one[asked], other[asked]
+        self._read(np.setdiff1d(np.concatenate([left, right]), list(self._found)))
+        result = np.ones(len(one), bool)
+        result[asked] = [
+            self._same(*pair)
+            for pair in zip(left.tolist(), right.tolist(), short[asked].tolist(), strict=True)
+        ]
+        return result
 
     def _read(self, places: np.ndarray) -> None:
         for place, (prompt, response) in self._index.texts(places).items():
             self._found[place] = (meaning(prompt), meaning(response))
 
-    def _same(self, left: int, right: int) -> bool:
+    def _same(self, left: int, right: int, short: bool) -> bool:
         (asked, answered), (asked_other, answered_other) = self._found[left], self._found[right]
         if not same_facts(asked, asked_other, PROMPT_EXTRA):
             return False
-        longest = max(len(answered), len(answered_other))
-        return longest > SHORT_WORDS or same_facts(answered, answered_other)
+        return not short or same_facts(answered, answered_other)
 
 
 class _Compared:

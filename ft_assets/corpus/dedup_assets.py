@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ft_assets.corpus.chunk import PASSAGE_CHARS
 from ft_assets.corpus.dedup import NONE, ROLES, Clusters, Role, find_clusters
 from ft_assets.corpus.pool import (
     Batch,
@@ -17,6 +18,7 @@ from ft_assets.corpus.pool import (
     batch_from,
     example_batch,
     log_batch,
+    passage_batch,
     timed,
 )
 from ft_assets.partitions import ALL_WEEKS, domain_weeks, domains, split_key
@@ -55,6 +57,24 @@ def log_signatures(
     return materialized(context, lakefs, refs, facts)
 
 
+@dg.asset(partitions_def=domains, group_name="corpus", kinds={"lakefs", "python"}, code_version="1")
+def passage_signatures(
+    context: dg.AssetExecutionContext, anonymized_documents: Refs, lakefs: LakeFS
+) -> dg.MaterializeResult:
+    """The passages that documents are cut into, with fingerprints and clusters."""
+    domain = context.partition_key
+    documents = read_arrow(lakefs, one(anonymized_documents, "anonymized_documents", domain))
+    batch = passage_batch(documents, PASSAGE_CHARS)
+    clusters = find_clusters([batch.prints])
+    draft = open_draft(context, lakefs, lakefs.repository, anonymized_documents)
+    prefix = f"passage_signatures/domain={domain}/"
+    draft.write(prefix, batch_files(batch) | {CLUSTERS_FILE: _parquet(clusters)})
+    draft.commit(f"passage_signatures: {domain}, {len(clusters)} passages")
+    return materialized(
+        context, lakefs, {domain: draft.merge()[prefix]}, {domain: _facts(clusters, [batch])}
+    )
+
+
 @dg.asset(
     partitions_def=domains,
     group_name="corpus",
@@ -68,14 +88,14 @@ def duplicate_clusters(
     anonymized_examples: Refs,
     lakefs: LakeFS,
 ) -> dg.MaterializeResult:
-    """Which interactions and examples say the same thing; passages are compared where they are cut.
+    """Which interactions and examples say the same thing, over all weeks.
 
     The clusters of the last materialization are taken over as far as the rows are the same.
     """
     domain = context.partition_key
     logs, examples = read_batches(lakefs, domain, log_signatures, anonymized_examples)
     newest = newest_ref(context.instance, context.asset_key, domain)
-    known = Clusters.from_table(read_arrow(lakefs, newest, CLUSTERS_FILE)) if newest else NONE
+    known = _clusters_in(lakefs, newest) if newest else NONE
     batches = [*logs, *examples]
     clusters = find_clusters([batch.prints for batch in batches], known)
 
@@ -86,9 +106,7 @@ def duplicate_clusters(
         {**log_signatures, "examples": anonymized_examples[domain]},
     )
     prefix = f"duplicate_clusters/domain={domain}/"
-    buffer = io.BytesIO()
-    pq.write_table(clusters.to_table(), buffer, compression="zstd")
-    draft.write(prefix, {CLUSTERS_FILE: buffer.getvalue()})
+    draft.write(prefix, {CLUSTERS_FILE: _parquet(clusters)})
     draft.commit(f"duplicate_clusters: {domain}, {len(clusters)} rows")
     return materialized(
         context, lakefs, {domain: draft.merge()[prefix]}, {domain: _facts(clusters, batches)}
@@ -104,13 +122,28 @@ def read_batches(
     return weeks, [timed(example_batch(pairs), weeks)]
 
 
+def read_passages(lakefs: LakeFS, passages: Refs, domain: str) -> tuple[list[Batch], Clusters]:
+    """The passages of a domain's documents and which of them say the same thing."""
+    ref = one(passages, "passage_signatures", domain)
+    return [batch_from(partial(lakefs.read, ref))], _clusters_in(lakefs, ref)
+
+
 def read_clusters(lakefs: LakeFS, clusters: Refs, domain: str) -> Clusters:
-    ref = one(clusters, "duplicate_clusters", domain)
-    return Clusters.from_table(read_arrow(lakefs, ref, CLUSTERS_FILE))
+    return _clusters_in(lakefs, one(clusters, "duplicate_clusters", domain))
 
 
 def read_arrow(lakefs: LakeFS, ref: Ref, name: str = "rows.parquet") -> pa.Table:
     return pq.read_table(io.BytesIO(lakefs.read(ref, name)))
+
+
+def _clusters_in(lakefs: LakeFS, ref: Ref) -> Clusters:
+    return Clusters.from_table(read_arrow(lakefs, ref, CLUSTERS_FILE))
+
+
+def _parquet(clusters: Clusters) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(clusters.to_table(), buffer, compression="zstd")
+    return buffer.getvalue()
 
 
 def _signature_prefix(key: str) -> str:

@@ -6,7 +6,12 @@ import pytest
 from ft_assets.corpus import dedup_assets
 from ft_assets.corpus.compose import Policy, compose_training
 from ft_assets.corpus.dedup import find_clusters
-from ft_assets.corpus.dedup_assets import read_arrow, read_batches, read_clusters
+from ft_assets.corpus.dedup_assets import (
+    read_arrow,
+    read_batches,
+    read_clusters,
+    read_passages,
+)
 from ft_assets.raw.sample_feed import write_feed
 from tests.graph import World, make_world
 
@@ -28,6 +33,7 @@ def world(tmp_path_factory, lakefs_server):
     made.land_feed(feed, DOMAIN)
     made.take_up(DOMAIN, WEEKS)
     made.make("raw_annotations", "raw_corrections", "anonymized_examples", partition=DOMAIN)
+    made.make("raw_documents", "anonymized_documents", "passage_signatures", partition=DOMAIN)
     for weeks in (WEEKS[:2], WEEKS[2:]):  # the second time what is known is taken over
         made.make("log_signatures", partition=DOMAIN, weeks=(weeks[0], weeks[-1]))
         made.make("duplicate_clusters", partition=DOMAIN)
@@ -49,6 +55,19 @@ def test_clusters_kept_from_week_to_week_are_those_of_a_rebuild(world: World):
     assert facts["dagster/row_count"] == len(rebuilt)
     assert 0 < facts["duplicate_share"] < 0.5
     assert "| exact_duplicate |" in facts["rows_by_role"]
+
+
+def test_passages_are_cut_and_clustered_once(world: World):
+    documents = read_arrow(world.lakefs, world.ref("anonymized_documents", DOMAIN)).to_pylist()
+    kept, clusters = read_passages(
+        world.lakefs, {DOMAIN: world.ref("passage_signatures", DOMAIN)}, DOMAIN
+    )
+    policy = Policy(document_share=1)
+    scratch = compose_training([], [], documents, {}, [], policy)
+    found = compose_training([], [], kept, {}, [], policy, passage_clusters=clusters)
+    assert found.counts == scratch.counts
+    assert found.table.equals(scratch.table)
+    assert len(found.table) > 0
 
 
 def test_a_corpus_is_composed_of_what_is_kept(world: World):
