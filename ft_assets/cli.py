@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from ft_assets.raw.quarantine_cli import app as quarantine_app
+from ft_assets.vault_cli import vault_app
 
 app = typer.Typer(
     help="Continuous fine-tuning of private LLMs.",
@@ -23,6 +24,7 @@ gateway_app = typer.Typer(help="The serving gateway.", no_args_is_help=True)
 app.add_typer(lakefs_app, name="lakefs")
 app.add_typer(gateway_app, name="gateway")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(vault_app, name="vault")
 
 PlatformFile = Annotated[
     Path, typer.Option("--platform", envvar="FT_PLATFORM", help="The platform file.")
@@ -112,12 +114,35 @@ def status(platform: PlatformFile = Path("platform.yaml")) -> None:
 
 
 @app.command()
-def anonymize() -> None:
-    """Mask identifiers in JSON lines with `text`: standard input to standard output, with spans."""
-    from ft_assets.corpus.anonymize_stream import anonymize_lines
-    from ft_assets.corpus.detector import Detector
+def anonymize(
+    platform: PlatformFile = Path("platform.yaml"),
+    domain: Annotated[
+        str | None, typer.Option(help="With the operators of this domain of the platform file.")
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="With this policy; a name of the file or a built-in one.")
+    ] = None,
+) -> None:
+    """Mask identifiers in JSON lines with `text`: standard input to standard output, with spans.
 
-    counts = anonymize_lines(sys.stdin.buffer, sys.stdout.buffer, Detector())
+    Without --domain and --policy everything becomes a placeholder, and no platform file is read.
+    """
+    from ft_assets.corpus.anonymize_stream import EVERYTHING, anonymize_lines
+    from ft_assets.corpus.detector import Detector
+    from ft_assets.corpus.policy import PolicyError
+    from ft_assets.settings import PlatformError
+    from ft_assets.stream_policy import chosen_operators
+    from ft_resources.vault.keys import VaultError
+
+    operators, keep = EVERYTHING, None
+    try:
+        if domain or policy:
+            operators, keep = chosen_operators(platform, domain, policy)
+        counts = anonymize_lines(
+            sys.stdin.buffer, sys.stdout.buffer, Detector(), operators=operators, keep=keep
+        )
+    except (PlatformError, PolicyError, VaultError, FileNotFoundError) as error:
+        raise fail(str(error)) from None
     if counts.failed:
         raise fail(f"{counts.failed} of {counts.lines} lines were not JSON objects with a text")
 

@@ -6,8 +6,9 @@ FT_TENANT_KEY nobody reads a raw row; back up both, apart from each other.
 """
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +19,7 @@ from ft_resources.lakefs.ref import Ref
 from ft_resources.vault import subjects
 from ft_resources.vault.keys import TenantKey
 from ft_resources.vault.originals import Original, Originals
-from ft_resources.vault.sealed_rows import Row, Rows, Written, write_rows
+from ft_resources.vault.sealed_rows import BATCH, Row, Rows, Written, write_rows
 from ft_resources.vault.store import KeyStore
 
 ROWS = "rows.enc"
@@ -58,9 +59,12 @@ class RawZone(dg.ConfigurableResource):
     tenant_key: str  # 64 hex digits
     folder: str  # of the vault
 
+    @property
+    def keys_file(self) -> Path:
+        return Path(self.folder) / KEYS_FILE
+
     def store(self) -> KeyStore:
-        key = TenantKey.parse(self.tenant, self.tenant_key)
-        return KeyStore(Path(self.folder) / KEYS_FILE, key)
+        return KeyStore(self.keys_file, TenantKey.parse(self.tenant, self.tenant_key))
 
     def write_rows(self, prefix: str, source: str, rows: Iterable[Row]) -> Sealed:
         """`source` is domain and kind of the rows, "finance/logs"."""
@@ -72,7 +76,7 @@ class RawZone(dg.ConfigurableResource):
         """`write_rows` in bounded memory."""
         store = self.store()
         owners = _Owners(store)
-        owned = ((owners.living(subjects.of_row(row, source)), row) for row in rows)
+        owned = ((owners.living(subjects.of_row(row, source)), row) for row in _linked(store, rows))
         return write_rows(out, owned, store, prefix + ROWS)
 
     def write_quarantine(
@@ -121,9 +125,10 @@ class RawZone(dg.ConfigurableResource):
         return self.originals().keep(found) if found else 0
 
     def destroy(self, names: Iterable[str]) -> int:
-        """Make what these subjects own unreadable in every commit; how many had a key.
+        """Make what these subjects own unreadable in every commit; how many keys that were.
 
-        What belongs to no person ("source:", "quarantine:") gets a new key with its next row.
+        Those of a user's events go too: a correction of one names no user. What belongs to no
+        person ("source:", "quarantine:") gets a new key with its next row.
         """
         store = self.store()
         owners = _Owners(store)
@@ -135,7 +140,22 @@ class RawZone(dg.ConfigurableResource):
                     "event, source, quarantine, document and example"
                 )
             ids += [store.subject_id(each) for each in owners.living((name,))]
+            ids += store.linked(name)
         return store.destroy(ids)
+
+
+def _linked(store: KeyStore, rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows, after the store knows which events are whose."""
+    stream = iter(rows)
+    while batch := list(islice(stream, BATCH)):
+        pairs = [
+            (f"user:{row['user_id']}", f"event:{row['event_id']}")
+            for row in batch
+            if row.get("user_id") and row.get("event_id")
+        ]
+        if pairs:
+            store.link(pairs)
+        yield from batch
 
 
 class _Owners:

@@ -32,6 +32,9 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS vault_keys (name TEXT PRIMARY KEY, wrapped BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS subjects (id BLOB PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tombstones (id BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS linked (
+  owner BLOB NOT NULL, id BLOB NOT NULL, PRIMARY KEY (owner, id)
+) WITHOUT ROWID;
 """
 
 
@@ -90,6 +93,42 @@ class KeyStore:
     def erased_among(self, ids: Iterable[bytes]) -> set[bytes]:
         with self._connection() as db:
             return _tombstones(db, list(set(ids)))
+
+    def link(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Note that the second subject of each pair goes when the first is erased.
+
+        What an erased subject is linked to is destroyed at once. Whoever has the file alone learns
+        how many are linked to one subject, not to which.
+        """
+        wanted = dict.fromkeys(pairs)
+        owners = {owner: self.subject_id(owner) for owner, _ in wanted}
+        rows = [(self._link_id(owner), self.subject_id(name)) for owner, name in wanted]
+        with self._connection() as db, _transaction(db):
+            db.executemany("INSERT OR IGNORE INTO linked VALUES (?, ?)", rows)
+            erased = _tombstones(db, list(owners.values()))
+            buried = _tombstones(db, [id_ for _, id_ in rows]) if erased else set()
+        gone = [
+            id_
+            for (owner, _), (_, id_) in zip(wanted, rows, strict=True)
+            if owners[owner] in erased and id_ not in buried
+        ]
+        if gone:
+            self.destroy(gone)
+
+    def linked(self, subject: str) -> list[bytes]:
+        """The ids of what goes when this subject is erased."""
+        select = "SELECT id FROM linked WHERE owner = ? ORDER BY id"
+        with self._connection() as db:
+            return [row[0] for row in db.execute(select, (self._link_id(subject),))]
+
+    def _link_id(self, subject: str) -> bytes:
+        return self.subject_id(f"linked to {subject}")
+
+    def counts(self) -> tuple[int, int]:
+        """How many subjects have a key, and how many are erased."""
+        with self._connection() as db:
+            keys = db.execute("SELECT count(*) FROM subjects").fetchone()[0]
+            return keys, db.execute("SELECT count(*) FROM tombstones").fetchone()[0]
 
     def destroy(self, ids: Iterable[bytes]) -> int:
         """Remove keys for good and leave tombstones; how many keys there were.

@@ -1,8 +1,8 @@
 """Whom a raw row is about: the names whose keys it is encrypted under.
 
 A subject is "kind:name". Persons are users, reviewers and annotators; a row that names an event but
-no user (a correction quotes what a user wrote) belongs to "event:<event_id>", so whoever erases a
-user destroys the keys of the user's events too. What is about nobody belongs to its source.
+no user (a correction quotes what a user wrote) belongs to "event:<event_id>", whose key goes with
+that of the user (KeyStore.link). What is about nobody belongs to its source.
 """
 
 import json

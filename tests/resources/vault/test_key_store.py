@@ -115,6 +115,27 @@ def test_a_destroyed_subject_gets_no_new_key(store):
     assert store.destroy([a]) == 0
 
 
+def test_links_are_kept_and_tell_the_file_alone_nothing(store):
+    store.link([("user:a", "event:1"), ("user:a", "event:2"), ("user:b", "event:3")])
+    store.link([("user:a", "event:1")])
+    assert store.linked("user:a") == sorted(ids(store, "event:1", "event:2"))
+    assert KeyStore(store.file, TENANT).linked("user:b") == ids(store, "event:3")
+    assert store.linked("event:1") == []
+    with sqlite3.connect(store.file) as db:
+        owners = {row[0] for row in db.execute("SELECT owner FROM linked")}
+    assert not owners & set(ids(store, "user:a", "user:b"))
+
+
+def test_what_an_erased_subject_is_linked_to_is_destroyed(store):
+    a, event, other = ids(store, "user:a", "event:1", "event:2")
+    store.keys_for_writing([a, event, other])
+    store.destroy([a])
+    store.link([("user:a", "event:1"), ("user:b", "event:2")])
+    assert store.is_erased(event)
+    assert store.keys([event, other]).keys() == {other}
+    assert store.counts() == (1, 2)
+
+
 def test_traces_that_cannot_be_cleaned_are_told(store, monkeypatch):
     [a] = ids(store, "user:a")
     store.keys_for_writing([a])

@@ -62,7 +62,16 @@ def test_a_destroyed_subject_is_gone_from_every_commit(world: World):
     before = logs(world)
     user = max({row["user_id"] for row in before}, key=[r["user_id"] for r in before].count)
     old = [world.ref("raw_logs", f"{DOMAIN}|{week}") for week in WEEKS]
-    assert world.raw_zone.destroy([f"user:{user}"]) == 1
+    events = {row["event_id"] for row in before if row["user_id"] == user}
+    corrections = world.ref("raw_corrections", DOMAIN)
+    corrected = [
+        row["event_id"] for row in world.raw_zone.read_rows(world.lakefs, corrections).rows
+    ]
+    theirs = events & set(corrected)
+    assert theirs
+    assert world.raw_zone.destroy([f"user:{user}"]) == 1 + len(theirs)
+    left = world.raw_zone.read_rows(world.lakefs, corrections).rows
+    assert [row["event_id"] for row in left] == [id_ for id_ in corrected if id_ not in theirs]
 
     past = [world.raw_zone.read_rows(world.lakefs, ref) for ref in old]
     assert [row for part in past for row in part.rows] == [
@@ -110,6 +119,22 @@ def test_quarantined_lines_go_with_their_user(zone):
     again = zone.write_quarantine("p/", "finance", records)
     assert erased_count(again, sealed) == {"erased": 1}
     assert erased_count(sealed) == {}
+
+
+def test_corrections_of_an_erased_user_go_too(zone):
+    """A correction names an event and a reviewer; whose event it is stands in the logs."""
+    corrections = [{"event_id": f"e{n}", "reviewer_id": "r"} for n in (1, 2, 3)]
+    sealed = zone.write_rows("c/", "finance/corrections", corrections)
+    logs = [{"event_id": f"e{n}", "user_id": "u1" if n < 3 else "u2"} for n in (1, 2, 3)]
+    zone.write_rows("l/", "finance/logs", logs)
+    assert zone.destroy(["user:u1"]) == 3
+    opened = zone.open_rows(io.BytesIO(sealed.data), "c/")
+    assert list(opened) == corrections[2:]
+    assert opened.erased == 2
+    # One that is delivered after the erasure is not kept either, nor is that of a later event.
+    zone.write_rows("l/", "finance/logs", [{"event_id": "e4", "user_id": "u1"}])
+    late = [corrections[0], {"event_id": "e4", "reviewer_id": "r"}]
+    assert zone.write_rows("c/", "finance/corrections", late).erased == 2
 
 
 @pytest.mark.parametrize("name", ["u1", "user:", "admin:x", ""])
