@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ft_assets.corpus.tagger.commands import app as pii_app
 from ft_assets.raw.quarantine_cli import app as quarantine_app
 from ft_assets.vault_cli import vault_app
 
@@ -23,6 +24,7 @@ lakefs_app = typer.Typer(help="The embedded lakeFS server.", no_args_is_help=Tru
 gateway_app = typer.Typer(help="The serving gateway.", no_args_is_help=True)
 app.add_typer(lakefs_app, name="lakefs")
 app.add_typer(gateway_app, name="gateway")
+app.add_typer(pii_app, name="pii")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(vault_app, name="vault")
 
@@ -122,14 +124,21 @@ def anonymize(
     policy: Annotated[
         str | None, typer.Option(help="With this policy; a name of the file or a built-in one.")
     ] = None,
+    patterns_only: Annotated[
+        bool, typer.Option("--patterns-only", help="Without the tagger: names are not found.")
+    ] = False,
 ) -> None:
     """Mask identifiers in JSON lines with `text`: standard input to standard output, with spans.
 
-    Without --domain and --policy everything becomes a placeholder, and no platform file is read.
+    Without --domain and --policy everything becomes a placeholder. The tagger is the platform
+    file's, or the default one where there is no file; it is trained first if need be, in minutes.
     """
-    from ft_assets.corpus.anonymize_stream import EVERYTHING, anonymize_lines
+    from ft_assets.corpus.anonymize_stream import EVERYTHING, anonymize_lines, arriving
     from ft_assets.corpus.detector import Detector
     from ft_assets.corpus.policy import PolicyError
+    from ft_assets.corpus.tagger.annotated import AnnotationError
+    from ft_assets.corpus.tagger.commands import detector_here
+    from ft_assets.corpus.tagger.model_file import ModelFileError
     from ft_assets.settings import PlatformError
     from ft_assets.stream_policy import chosen_operators
     from ft_resources.vault.keys import VaultError
@@ -138,9 +147,16 @@ def anonymize(
     try:
         if domain or policy:
             operators, keep = chosen_operators(platform, domain, policy)
+        detector = Detector() if patterns_only else detector_here(platform)
         counts = anonymize_lines(
-            sys.stdin.buffer, sys.stdout.buffer, Detector(), operators=operators, keep=keep
+            arriving(sys.stdin.fileno()),
+            sys.stdout.buffer,
+            detector,
+            operators=operators,
+            keep=keep,
         )
+    except (AnnotationError, ModelFileError) as error:
+        raise fail(str(error)) from None
     except (PlatformError, PolicyError, VaultError, FileNotFoundError) as error:
         raise fail(str(error)) from None
     if counts.failed:

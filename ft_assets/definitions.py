@@ -14,6 +14,7 @@ import ft_assets.adapters.assets as adapters
 import ft_assets.corpus.assets as corpus
 import ft_assets.corpus.dedup_assets as deduplication
 import ft_assets.corpus.screen_assets as screening
+import ft_assets.corpus.tagger_assets as tagging
 import ft_assets.deployment.assets as deployment
 import ft_assets.evaluation.assets as evaluation
 import ft_assets.feedback.assets as feedback
@@ -31,8 +32,9 @@ from ft_resources.vault.raw_zone import RawZone
 from ft_sensors.drift import retrain_on_drift
 from ft_sensors.landing import take_up_new_weeks
 from ft_sensors.reports import report_new_weeks
+from ft_sensors.tagger import make_pii_tagger
 
-CORPUS = (screening, deduplication, corpus)
+CORPUS = (tagging, screening, deduplication, corpus)
 STAGES = (raw, *CORPUS, feedback, adapters, evaluation, deployment, monitoring)
 
 
@@ -76,7 +78,7 @@ def resources(settings: Platform) -> dict[str, object]:
 
 defs = dg.Definitions(
     assets=[asset for stage in STAGES for asset in dg.load_assets_from_modules([stage])],
-    sensors=[take_up_new_weeks, report_new_weeks, retrain_on_drift],
+    sensors=[make_pii_tagger, take_up_new_weeks, report_new_weeks, retrain_on_drift],
     resources=resources(platform()),
     # A process per step would cost 2 to 7 s each (docs/decisions/0004-execution.md).
     executor=dg.in_process_executor,

@@ -128,12 +128,36 @@ class DomainAnonymization(Section):
     operators: Operators = {}  # by type, or DEFAULT; they override those of the policy
 
 
+class TaggerSettings(Section):
+    """What finds names, addresses and places; docs/decisions/0010-tagger.md."""
+
+    kind: Literal["trained", "huggingface", "none"] = "trained"  # none: patterns alone
+    # kind: trained
+    annotated: list[str] = []  # globs of JSON lines, .gz too (ft_assets/corpus/tagger/annotated.py)
+    generated: Annotated[int, Field(ge=100)] = 14_000  # texts to learn from besides
+    epochs: Annotated[int, Field(ge=1)] = 3
+    precision_floor: Share = 0.95  # of direct identifiers on development data; lower masks more
+    seed: int = 0
+    cache: str = "{state}/taggers"  # made once, then found by digest
+    # kind: huggingface, a token classification model
+    model: str | None = None  # folder, or id on the hub
+    labels: dict[str, str] = {}  # its labels without B- and I-, by type of ours; others: by name
+    threshold: Share = 0.5
+
+    @model_validator(mode="after")
+    def _names_its_model(self) -> "TaggerSettings":
+        if self.kind == "huggingface" and not self.model:
+            raise ValueError("kind 'huggingface' needs 'model': a folder or an id on the hub")
+        return self
+
+
 class Anonymization(Section):
     """What becomes of personal data in texts; docs/anonymization.md is the reference."""
 
     policy: str = "placeholders"  # or hipaa_safe_harbor, gdpr_pseudonymized, or one of `policies`
     operators: Operators = {}
     policies: dict[str, Operators] = {}  # of one's own, by name
+    tagger: TaggerSettings = TaggerSettings()
 
 
 class Domain(Section):

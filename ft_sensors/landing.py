@@ -12,6 +12,7 @@ from ft_assets.partitions import WEEKS, weeks
 from ft_assets.raw.sources import list_feeds
 from ft_assets.raw.weeks import week_of, weeks_in
 from ft_assets.settings import platform
+from ft_sensors.tagger import tagger_is_there
 
 FIRST_WEEK = "2000-01-03"  # what claims to be older is a broken clock; intake quarantines it
 
@@ -26,6 +27,8 @@ def take_up_new_weeks(
     context: dg.SensorEvaluationContext,
 ) -> dg.SensorResult | dg.SkipReason:
     """One run per domain and stretch of weeks that new log lines belong to."""
+    if not tagger_is_there(context.instance):
+        return dg.SkipReason("waiting for pii_tagger, without which names would pass")
     seen: dict[str, dict[str, list]] = json.loads(context.cursor) if context.cursor else {}
     touched: dict[str, set[str]] = {}
     newest = week_of(datetime.now(UTC))

@@ -10,6 +10,7 @@ import pytest
 
 from tests.resources.lakefs.running import ServerProcess
 
+PROJECT = Path(__file__).parent.parent
 ROOT = Path(tempfile.mkdtemp(prefix="ft-tests-"))
 (ROOT / "quick.yaml").write_text(
     "rank: 4\nalpha: 8\nlearning_rate: 0.01\nmax_steps: 45\nmax_epochs: 50\nrow_tokens: 128\n"
@@ -20,6 +21,7 @@ ROOT = Path(tempfile.mkdtemp(prefix="ft-tests-"))
 state: state
 domains: {{healthcare: {{}}, finance: {{}}, legal: {{}}, ecommerce: {{}}}}
 base_model: {{kind: embedded, steps: 40}}
+anonymization: {{tagger: {{generated: 600, epochs: 4, cache: "{PROJECT}/.ft/tests/taggers"}}}}
 adapters: {{recipe: "{ROOT}/quick.yaml", threads: 1}}
 corpus: {{held_out_share: 0.1}}
 evaluation: {{min_rows: 20, max_rows: 60, generate_rows: 4, max_new_tokens: 8, resamples: 500}}

@@ -154,4 +154,6 @@ def make_world(
     home = folder / "dagster"
     home.mkdir()
     instance = dg.DagsterInstance.local_temp(str(home), overrides={"telemetry": {"enabled": False}})
-    return World(folder, instance, resources, store, raw_zone, assets)
+    world = World(folder, instance, resources, store, raw_zone, assets)
+    world.make("pii_tagger")
+    return world

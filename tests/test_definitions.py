@@ -12,9 +12,10 @@ LINEAGE = {
     "raw_annotations": set(),
     "raw_corrections": set(),
     "raw_users": set(),
-    "anonymized_logs": {"raw_logs"},
-    "anonymized_documents": {"raw_documents"},
-    "anonymized_examples": {"raw_annotations", "raw_corrections"},
+    "pii_tagger": set(),
+    "anonymized_logs": {"raw_logs", "pii_tagger"},
+    "anonymized_documents": {"raw_documents", "pii_tagger"},
+    "anonymized_examples": {"raw_annotations", "raw_corrections", "pii_tagger"},
     "domain_profiles": {"anonymized_documents", "anonymized_examples"},
     "screened_logs": {"anonymized_logs", "domain_profiles"},
     "screened_texts": {"anonymized_documents", "anonymized_examples"},
@@ -24,7 +25,7 @@ LINEAGE = {
     "passage_signatures": {"anonymized_documents"},
     "eval_set": {
         *("log_signatures", "screened_logs", "anonymized_examples", "screened_texts"),
-        *("duplicate_clusters", "influence_report", "raw_users"),
+        *("duplicate_clusters", "influence_report", "raw_users", "pii_tagger"),
     },
     "training_corpus": {
         *("log_signatures", "screened_logs", "anonymized_examples", "screened_texts"),
@@ -42,7 +43,7 @@ LINEAGE = {
     "drift_report": {"anonymized_logs", "deployed_model"},
     "serving_report": {"deployed_model"},
 }
-WHOLE = {"base_model", "domain_profiles"}
+WHOLE = {"base_model", "domain_profiles", "pii_tagger"}
 
 
 def test_it_loads():

@@ -8,17 +8,20 @@ pipeline leaves alone. Each line is a conversation of its own.
 A line that is not a JSON object with a text is not passed on (its content could not be masked);
 it is named on stderr by number only and counted, and the lines after it are still done. So the
 output has `lines - failed` lines, and whoever calls must look at `failed`. Empty lines are skipped.
-Each line is written and flushed before the next is read, so a client can talk to it line by line.
+Lines that arrive together are searched together, which is faster; they are written and flushed
+before more is read, so a client can also talk to it line by line.
 Not masked: other fields than `text`, and what the detector does not find. With a policy, what its
 operators keep is not searched, and originals are handed on before a line that holds their tokens.
 """
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, TextIO
 
+from ft_assets.corpus.detect import Span
 from ft_assets.corpus.detector import TYPES, Detector
 from ft_assets.corpus.operators import DomainOperators, Original, Owner
 from ft_assets.corpus.policy import Replace
@@ -26,6 +29,7 @@ from ft_assets.corpus.redact import Placeholders, outside_placeholders
 from ft_resources.vault.subjects import of_row
 
 EVERYTHING = DomainOperators(dict.fromkeys(TYPES, Replace()), None)
+_BLOCK = 1 << 16  # bytes that are read at once
 SOURCE = "stream"  # whose originals are those of lines that name nobody
 
 
@@ -36,8 +40,19 @@ class StreamCounts:
     masked: dict[str, int] = field(default_factory=dict)  # spans by type
 
 
+def arriving(descriptor: int) -> Iterator[list[bytes]]:
+    """The lines of a pipe or file, those in one list that have come when they are asked for."""
+    rest = b""
+    while block := os.read(descriptor, _BLOCK):
+        *lines, rest = (rest + block).split(b"\n")
+        if lines:
+            yield lines
+    if rest:
+        yield [rest]
+
+
 def anonymize_lines(
-    lines: Iterable[bytes],
+    batches: Iterable[Sequence[bytes]],
     out: IO[bytes],
     detector: Detector,
     errors: TextIO | None = None,
@@ -46,21 +61,27 @@ def anonymize_lines(
 ) -> StreamCounts:
     """Write one masked object per good line; `errors` is stderr unless given.
 
-    `keep` stores what stands behind reversible operators.
+    The lines of a batch are answered together. `keep` stores what stands behind reversible
+    operators.
     """
     counts = StreamCounts()
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        counts.lines += 1
-        try:
-            row = _parse(line)
-        except ValueError as error:
-            counts.failed += 1
-            print(f"line {number}: {error}; left out", file=errors or sys.stderr)
-            continue
-        out.write(_masked(row, detector, operators, keep, counts))
-        out.flush()  # whoever sent one line may wait for its answer before the next
+    number = 0
+    for batch in batches:
+        rows = []
+        for line in batch:
+            number += 1
+            if not line.strip():
+                continue
+            counts.lines += 1
+            try:
+                rows.append(_parse(line))
+            except ValueError as error:
+                counts.failed += 1
+                print(f"line {number}: {error}; left out", file=errors or sys.stderr)
+        found = detector.find_in([[row["text"]] for row in rows], operators.types)
+        for row, (spans,) in zip(rows, found, strict=True):
+            out.write(_masked(row, spans, operators, keep, counts))
+        out.flush()  # whoever sent these lines may wait for the answer before the next
     return counts
 
 
@@ -87,12 +108,11 @@ def _refuse_constant(_name: str) -> float:
 
 def _masked(
     row: dict[str, Any],
-    detector: Detector,
+    found: Sequence[Span],
     operators: DomainOperators,
     keep: Callable[[list[Original]], object] | None,
     counts: StreamCounts,
 ) -> bytes:
-    ((found,),) = detector.find_in([[row["text"]]], operators.types)
     spans = outside_placeholders(row["text"], found)
     for span in spans:
         counts.masked[span.type] = counts.masked.get(span.type, 0) + 1

@@ -22,12 +22,12 @@ from ft_assets.corpus.benchmarks import benchmark_prints
 from ft_assets.corpus.compose import Policy, compose_eval, compose_training
 from ft_assets.corpus.composed import Counts
 from ft_assets.corpus.dedup_assets import read_batches, read_clusters, read_passages
-from ft_assets.corpus.detector import Detector
 from ft_assets.corpus.fingerprints import Fingerprints
 from ft_assets.corpus.mixture import Replay
 from ft_assets.corpus.operators import DomainOperators
 from ft_assets.corpus.screen_assets import RATERS, refused_keys
 from ft_assets.corpus.surrogates import Surrogates
+from ft_assets.corpus.tagger_assets import detector_of, with_tagger
 from ft_assets.expectations.checks import expectation_checks, guarded
 from ft_assets.expectations.derived import Given
 from ft_assets.partitions import ALL_WEEKS, domain_weeks, domains, split_key
@@ -61,19 +61,21 @@ from ft_resources.vault.raw_zone import RawZone
 def anonymized_logs(
     context: dg.AssetExecutionContext,
     raw_logs: Refs,
+    pii_tagger: Ref | None,
     lakefs: LakeFS,
     raw_zone: RawZone,
     pseudonyms: Pseudonyms,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Cleaned events with identifiers replaced by placeholders, users by pseudonyms."""
-    done, detector = {}, Detector()
+    done, detector = {}, detector_of(lakefs, pii_tagger)
     for key in context.partition_keys:
         raw = raw_zone.read_rows(lakefs, one(raw_logs, "raw_logs", key))
         operators = _operators(split_key(key)[0], raw_zone)
         result = anonymize_logs(raw.rows, pseudonyms.of, detector, operators)
         done[key] = result.without_erased(raw.erased)
         raw_zone.keep_originals(result.originals)
-    draft = open_draft(context, lakefs, lakefs.repository, raw_logs)
+    inputs = with_tagger(raw_logs, pii_tagger)
+    draft = open_draft(context, lakefs, lakefs.repository, inputs)
     tables = {key: pd.DataFrame(result.rows) for key, result in done.items()}
     for key, table in tables.items():
         draft.write(_log_prefix(key), {"rows.parquet": to_parquet(table)})
@@ -92,15 +94,20 @@ def anonymized_logs(
     check_specs=expectation_checks("anonymized_documents"),
 )
 def anonymized_documents(
-    context: dg.AssetExecutionContext, raw_documents: Refs, lakefs: LakeFS, raw_zone: RawZone
+    context: dg.AssetExecutionContext,
+    raw_documents: Refs,
+    pii_tagger: Ref | None,
+    lakefs: LakeFS,
+    raw_zone: RawZone,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Documents, cleaned and with identifiers replaced by placeholders."""
     domain = context.partition_key
     raw = raw_zone.read_rows(lakefs, one(raw_documents, "raw_documents", domain))
-    result = anonymize_documents(raw.rows, Detector(), _operators(domain, raw_zone))
+    detector = detector_of(lakefs, pii_tagger)
+    result = anonymize_documents(raw.rows, detector, _operators(domain, raw_zone))
     result = result.without_erased(raw.erased)
     raw_zone.keep_originals(result.originals)
-    yield from _publish_anonymized(context, lakefs, raw_documents, result)
+    yield from _publish_anonymized(context, lakefs, with_tagger(raw_documents, pii_tagger), result)
 
 
 @dg.asset(
@@ -114,6 +121,7 @@ def anonymized_examples(
     context: dg.AssetExecutionContext,
     raw_annotations: Refs,
     raw_corrections: Refs,
+    pii_tagger: Ref | None,
     lakefs: LakeFS,
     raw_zone: RawZone,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
@@ -122,14 +130,16 @@ def anonymized_examples(
     annotations = raw_zone.read_rows(lakefs, one(raw_annotations, "raw_annotations", domain))
     corrections = raw_zone.read_rows(lakefs, one(raw_corrections, "raw_corrections", domain))
     operators = _operators(domain, raw_zone)
-    result = anonymize_examples(annotations.rows, corrections.rows, Detector(), operators)
+    result = anonymize_examples(
+        annotations.rows, corrections.rows, detector_of(lakefs, pii_tagger), operators
+    )
     result = result.without_erased(annotations.erased + corrections.erased)
     raw_zone.keep_originals(result.originals)
     inputs = {
         "raw_annotations": raw_annotations[domain],
         "raw_corrections": raw_corrections[domain],
     }
-    yield from _publish_anonymized(context, lakefs, inputs, result)
+    yield from _publish_anonymized(context, lakefs, with_tagger(inputs, pii_tagger), result)
 
 
 @dg.asset(
@@ -149,6 +159,7 @@ def eval_set(
     duplicate_clusters: Refs,
     influence_report: Refs,
     raw_users: Refs,
+    pii_tagger: Ref | None,
     lakefs: LakeFS,
     raw_zone: RawZone,
     pseudonyms: Pseudonyms,
@@ -163,7 +174,8 @@ def eval_set(
         now=datetime.now(UTC),
         unknown_fields="ignore",
     )
-    own = anonymize_cases(cases.rows, Detector(), _operators(domain, raw_zone))
+    detector = detector_of(lakefs, pii_tagger)
+    own = anonymize_cases(cases.rows, detector, _operators(domain, raw_zone))
     raw_zone.keep_originals(own.originals)
     logs, examples = read_batches(lakefs, domain, log_signatures, anonymized_examples)
     verdicts = [
@@ -192,7 +204,7 @@ def eval_set(
         "examples": anonymized_examples[domain],
         "users": raw_users[domain],
     }
-    draft = open_draft(context, lakefs, lakefs.repository, inputs)
+    draft = open_draft(context, lakefs, lakefs.repository, with_tagger(inputs, pii_tagger))
     prefix = f"eval_set/domain={domain}/"
     draft.write(prefix, {"rows.parquet": to_parquet(table)})
     message = f"eval_set: {domain}, {len(table)} rows"

@@ -30,12 +30,13 @@ from ft_resources.gateway.client import GatewayClient
 
 FEEDBACK = ("preference_pairs", "review_queue")
 REPORTS = ("serving_report", "drift_report")
-ALL = (*WEEKLY, *RETRAINED, *FEEDBACK, "base_model", "domain_profiles", *REPORTS)
+ALL = (*WEEKLY, *RETRAINED, *FEEDBACK, "base_model", "pii_tagger", "domain_profiles", *REPORTS)
 PORTS = {"lakefs": 8000, "gateway": 8300, "dagster": 3000, "mlflow": 5000}
 BAD_RECIPE = "underfit"
 PATIENCE_SECONDS = 1800  # for any one stage; a hung stage must not hang the demo
 SENSOR_SECONDS = 3
 LOG_WIDTH = 120  # of the table when the output is no terminal
+TAGGER_TEXTS, TAGGER_EPOCHS = 5000, 3
 BASE_STEPS = 150  # half a minute on two cores; enough for the simple texts of the sample feed
 BASE_STEPS_FOR_REAL_TEXT = 600
 
@@ -384,6 +385,12 @@ def _write_platform(folder: Path, domains: list[str], text: list[Path], steps: i
         "text": [str(file) for file in text],
         "steps": steps,
         "cache": str(folder.parent / "base_models"),  # outlives the demo: made once
+    }
+    # Names of the sample feed and of most others, in seconds; the real one takes minutes.
+    content["anonymization"]["tagger"] |= {
+        "generated": TAGGER_TEXTS,
+        "epochs": TAGGER_EPOCHS,
+        "cache": str(folder.parent / "taggers"),
     }
     content["services"] = {
         name: {"url": f"http://127.0.0.1:{_port(port)}"} for name, port in PORTS.items()

@@ -11,7 +11,7 @@ from ft_assets.corpus.detector import Detector
 
 def run(*lines: bytes) -> tuple[list[dict], str, StreamCounts]:
     out, errors = io.BytesIO(), io.StringIO()
-    counts = anonymize_lines(lines, out, Detector(), errors)
+    counts = anonymize_lines([[line] for line in lines], out, Detector(), errors)
     return [json.loads(line) for line in out.getvalue().splitlines()], errors.getvalue(), counts
 
 
@@ -78,15 +78,15 @@ def test_lines_are_read_one_by_one():
             written.append(out.getvalue().count(b"\n"))
             yield b'{"text": "a@x.com"}\n'
 
-    anonymize_lines(lines(), out, Detector())
+    anonymize_lines(([line] for line in lines()), out, Detector())
     assert written == [0, 1, 2]
 
 
 def test_a_client_may_wait_for_each_answer():
     code = (
-        "import sys; from ft_assets.corpus.anonymize_stream import anonymize_lines; "
+        "import sys; from ft_assets.corpus.anonymize_stream import anonymize_lines, arriving; "
         "from ft_assets.corpus.detector import Detector; "
-        "anonymize_lines(sys.stdin.buffer, sys.stdout.buffer, Detector())"
+        "anonymize_lines(arriving(0), sys.stdout.buffer, Detector())"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE

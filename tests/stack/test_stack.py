@@ -22,7 +22,7 @@ from ft_assets.lineage import RETRAINED, WEEKLY
 from ft_assets.publishing import newest
 from ft_assets.raw.sample_feed import write_feed
 from ft_assets.settings import load_platform
-from ft_assets.stack import Stack, free_port
+from ft_assets.stack import PROJECT, Stack, free_port
 from ft_resources import secrets
 from ft_resources.dagster_api import DagsterApi
 from ft_resources.gateway.client import GatewayClient
@@ -47,6 +47,9 @@ class Running:
             "landing": "landing",
             "domains": {domain: {} for domain in DOMAINS},
             "base_model": {"kind": "embedded", "steps": 30},
+            "anonymization": {
+                "tagger": {"generated": 600, "epochs": 4, "cache": f"{PROJECT}/.ft/tests/taggers"}
+            },
             "adapters": {"recipe": str(folder / "quick.yaml"), "threads": 1},
             "corpus": {"held_out_share": 0.1},
             "evaluation": {"min_rows": 20, "max_rows": 40, "generate_rows": 2, "max_new_tokens": 4},

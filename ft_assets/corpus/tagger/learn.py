@@ -1,0 +1,135 @@
+"""Make a tagger: read what is annotated, learn, choose the threshold on texts kept apart.
+
+Kept apart are whole families of texts, those with the same types in the same order (a template of
+logs, say), because new text comes in forms that were not learned. The threshold is the highest at
+which precision on them holds a floor: every personal datum that is missed is a leak. Sources that
+annotate few of the types say little about precision and are left out of that. Then one more pass
+learns from those families too. The scores in the file are from before that pass.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from zlib import crc32
+
+from ft_assets.corpus.detect import Span, find_many
+from ft_assets.corpus.tagger import model_file
+from ft_assets.corpus.tagger.annotated import Annotated, read_annotated
+from ft_assets.corpus.tagger.generated.texts import generate
+from ft_assets.corpus.tagger.labels import NUMBER
+from ft_assets.corpus.tagger.network import Network
+from ft_assets.corpus.tagger.score import DIRECT, Scores, facts, score
+from ft_assets.corpus.tagger.tag import Tagger
+
+VERSION = "1"  # of this code: another one makes another tagger from the same texts
+_DEVELOPMENT = 10  # percent of the families
+_THRESHOLDS = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3)
+_TELLING = 4  # direct types that a source must annotate for its precision to tell
+_DEVELOPMENT_SEED = 1_000_003  # of generated text, apart from that of learning
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """All that a tagger depends on."""
+
+    annotated: tuple[Path, ...] = ()  # JSON lines (annotated.py)
+    generated: int = 14_000  # texts
+    epochs: int = 3
+    precision_floor: float = 0.95
+    seed: int = 0
+    threads: int = 2
+
+    def digest(self) -> str:
+        """Changes when another tagger would come out."""
+        state = hashlib.sha256(VERSION.encode())
+        chosen = {name: value for name, value in asdict(self).items() if name != "annotated"}
+        state.update(repr(sorted(chosen.items())).encode())
+        for file in sorted(self.annotated, key=lambda file: file.name):
+            state.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+        return state.hexdigest()
+
+
+def learn(spec: Spec, report: Report) -> bytes:
+    """The tagger as the bytes of its file: the same for the same spec. Minutes of both cores.
+
+    Raises AnnotationError for an annotated set that cannot be read.
+    """
+    from ft_assets.corpus.tagger.train import Recipe, Training
+
+    own = read_annotated(sorted(spec.annotated, key=lambda file: file.name))
+    kept_apart = [text for text in own if _family(text) % 100 < _DEVELOPMENT]
+    learned = [text for text in own if _family(text) % 100 >= _DEVELOPMENT]
+    report(f"{len(own)} annotated texts of {len(spec.annotated)} files, {spec.generated} generated")
+    invented = generate(spec.generated, spec.seed)
+    development = kept_apart + generate(
+        max(spec.generated // 30, 50), _DEVELOPMENT_SEED + spec.seed
+    )
+    recipe = Recipe(epochs=spec.epochs, seed=spec.seed)
+    training = Training(recipe, spec.threads, report)
+    training.learn(learned + invented, spec.epochs)
+    tagger = Tagger(Network(training.weights()), threshold=0.5)
+    threshold, scores = choose_threshold(tagger, development, spec.precision_floor)
+    report(f"threshold {threshold}: " + _said(scores))
+    if kept_apart:
+        # Few of the rest, so that what was learned from it is not lost.
+        training.learn(kept_apart + learned[::10] + invented[::10], 1, pace=0.1)
+    sources = sorted({text.source for text in (*own, *invented)})
+    counts = {name: sum(t.source == name for t in (*own, *invented)) for name in sources}
+    known = model_file.Facts(threshold, counts, facts(scores), asdict(recipe))
+    return model_file.to_bytes(training.weights(), known)
+
+
+def choose_threshold(
+    tagger: Tagger, texts: Sequence[Annotated], precision_floor: float
+) -> tuple[float, dict[str, Scores]]:
+    """The highest threshold whose precision, the mean over sources, holds the floor; the lowest if
+    none does. With the scores there.
+    """
+    found = list(find_many([text.text for text in texts]))
+    telling = {text.source for text in texts if _annotates(text) >= _TELLING}
+    scores: dict[str, Scores] = {}
+    for threshold in _THRESHOLDS:
+        tagger.threshold = threshold
+        scores = score(texts, find_all(tagger, texts, found))
+        each = [one.of(DIRECT).precision for name, one in scores.items() if name in telling]
+        judged = [value for value in each if value is not None]
+        if judged and sum(judged) / len(judged) >= precision_floor:
+            break
+    return tagger.threshold, scores
+
+
+def find_all(
+    tagger: Tagger, texts: Sequence[Annotated], found: Sequence[Sequence[Span]]
+) -> list[list[Span]]:
+    """What patterns (`found`) and tagger find together, each text a document of its own."""
+    added = tagger.find_in([[text.text] for text in texts], [[spans] for spans in found])
+    return [sorted([*spans, *more[0]]) for spans, more in zip(found, added, strict=True)]
+
+
+def _annotates(text: Annotated) -> int:
+    """How many of the direct types its source annotates."""
+    return sum(not text.silent >> NUMBER[kind] & 1 for kind in DIRECT)
+
+
+def _family(text: Annotated) -> int:
+    """A number that texts of one form share: 0 to 2**32."""
+    types = [span.type for span in text.spans]
+    form = " ".join(types) if len(types) > 1 else text.text
+    return crc32(f"{text.source} {form}".encode("utf-8", "surrogatepass"))
+
+
+def _said(scores: dict[str, Scores]) -> str:
+    parts = []
+    for source, one in sorted(scores.items()):
+        direct = one.of(DIRECT)
+        parts.append(
+            f"{source} recall {_number(direct.recall)} precision {_number(direct.precision)}"
+        )
+    return "; ".join(parts)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

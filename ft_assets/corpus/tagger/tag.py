@@ -1,0 +1,201 @@
+"""Names and other personal data in texts, by the trained network.
+
+A token is personal when the network gives less than a threshold to its being nothing. What patterns
+can prove by check digits or a fixed form (cards, accounts, addresses of hosts) is left to them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ft_assets.corpus.detect import Span
+from ft_assets.corpus.tagger.labels import LABELS, NUMBER, OUTSIDE
+from ft_assets.corpus.tagger.network import Array, Network, Sentence
+from ft_assets.corpus.tagger.tokens import token_spans
+
+_TOGETHER = 1 << 15  # characters of texts that are tagged at once
+# A word that is part of a person's name elsewhere in the document: a first name that is also a word
+# ("Will") stays where the network is sure of it.
+_SURE = 0.995
+_NAME_LENGTH = 3  # letters of a part of a name that is looked for elsewhere
+_PERSON = NUMBER["PERSON"]
+
+
+def _digits(value: str) -> int:
+    return sum(char.isdecimal() for char in value)
+
+
+def _letters(value: str) -> int:
+    return sum(char.isalpha() for char in value)
+
+
+def _alnum(value: str) -> int:
+    return sum(char.isalnum() for char in value)
+
+
+# What a span of a type must be to count; types that are not here are left to patterns.
+_FORMS: dict[str, Callable[[str], bool]] = {
+    "PERSON": lambda value: _letters(value) > 0,
+    "LOCATION": lambda value: _letters(value) > 1,
+    "ORG": lambda value: _letters(value) > 1,
+    "STREET_ADDRESS": lambda value: _digits(value) > 0 or _letters(value) > 2,
+    "USERNAME": lambda value: _letters(value) > 0 and _alnum(value) > 2 and not value.istitle(),
+    "EMAIL": lambda value: _letters(value) > 2,
+    "DATE": lambda value: _digits(value) > 0 and _alnum(value) > 3,
+    "AGE": lambda value: _digits(value) < 4,
+    "ID": lambda value: _alnum(value) > 3 and (_digits(value) > 3 or _letters(value) > 2),
+    "ZIP": lambda value: _digits(value) > 1 and _alnum(value) > 2,
+    "PHONE": lambda value: _digits(value) > 4,
+}
+
+
+def sentence(text: str, tokens: Sequence[tuple[int, int]], found: Sequence[Span]) -> Sentence:
+    """A text as the network takes it; `found` is what patterns found in it, sorted."""
+    places = np.array(tokens, np.int64).reshape(-1, 2)
+    starts, ends = places[:, 0], places[:, 1]
+    glued = np.zeros(len(tokens), bool)
+    glued[1:] = starts[1:] == ends[:-1]
+    patterns = np.zeros(len(tokens), np.int64)
+    for span in found:
+        first = np.searchsorted(ends, span.start, side="right")
+        last = np.searchsorted(starts, span.end, side="left")
+        patterns[first:last] = NUMBER[span.type]
+    return Sentence([text[start:end] for start, end in tokens], glued, patterns)
+
+
+@dataclass(frozen=True)
+class _Tagged:
+    """A text with the network's opinion of each token."""
+
+    text: str
+    tokens: Sequence[tuple[int, int]]
+    words: Sequence[str]
+    outside: Array  # float32 [tokens], probability of being nothing
+    labels: Array  # int [tokens], the best label besides
+
+
+class Tagger:
+    """A trained network with the threshold that was chosen for it.
+
+    A person found in one text of a document is found in all of its texts.
+    """
+
+    def __init__(self, network: Network, threshold: float) -> None:
+        self._network = network
+        self.threshold = threshold
+
+    def find_in(
+        self, documents: Sequence[Sequence[str]], found: Sequence[Sequence[Sequence[Span]]]
+    ) -> list[list[list[Span]]]:
+        """What the tagger finds in each text of each document beside `found`, which patterns found:
+        in code points, sorted, without overlaps. Never raises on any str.
+        """
+        tagged = self._tagged(
+            [text for document in documents for text in document],
+            [spans for document in found for spans in document],
+        )
+        result = []
+        for document, spans in zip(documents, found, strict=True):
+            texts = [next(tagged) for _ in document]
+            names = self._names(texts)
+            pairs = zip(texts, spans, strict=True)
+            result.append([list(self._spans(text, names, others)) for text, others in pairs])
+        return result
+
+    def _tagged(self, texts: Sequence[str], found: Sequence[Sequence[Span]]) -> Iterator[_Tagged]:
+        first = length = 0
+        for last, text in enumerate(texts):
+            length += len(text)
+            if length >= _TOGETHER:
+                yield from self._tagged_together(texts[first : last + 1], found[first : last + 1])
+                first, length = last + 1, 0
+        yield from self._tagged_together(texts[first:], found[first:])
+
+    def _tagged_together(
+        self, texts: Sequence[str], found: Sequence[Sequence[Span]]
+    ) -> Iterator[_Tagged]:
+        tokens = [token_spans(text) for text in texts]
+        sentences = [sentence(*one) for one in zip(texts, tokens, found, strict=True)]
+        tables = self._network.probabilities(sentences)
+        outside = NUMBER[OUTSIDE]
+        for text, spans, words, table in zip(texts, tokens, sentences, tables, strict=True):
+            nothing = table[:, outside].copy()
+            table[:, outside] = 0
+            yield _Tagged(text, spans, words.tokens, nothing, table.argmax(axis=1))
+
+    def _names(self, texts: Iterable[_Tagged]) -> frozenset[str]:
+        """Words that are part of a person's name somewhere in a document, without case."""
+        names = set()
+        for text in texts:
+            people = (text.outside < self.threshold / 2) & (text.labels == _PERSON)
+            for place in np.flatnonzero(people):
+                word = text.words[place]
+                if len(word) >= _NAME_LENGTH and word.isalpha() and not word.islower():
+                    names.add(word.casefold())
+        return frozenset(names)
+
+    def _spans(self, text: _Tagged, names: frozenset[str], found: Sequence[Span]) -> Iterator[Span]:
+        personal = text.outside < self.threshold
+        labels = text.labels
+        if names:
+            again = [
+                place
+                for place in np.flatnonzero(~personal & (text.outside < _SURE)).tolist()
+                if text.words[place].casefold() in names
+            ]
+            personal[again], labels[again] = True, _PERSON
+        spans = _merged(text.text, text.tokens, np.flatnonzero(personal), labels)
+        for span in apart_from(text.text, spans, found):
+            form = _FORMS.get(span.type)
+            if form and form(text.text[span.start : span.end]):
+                yield span
+
+
+def apart_from(text: str, spans: Iterable[Span], others: Sequence[Span]) -> Iterator[Span]:
+    """What of `spans` none of `others` covers, without signs and blanks at its ends.
+
+    Both are sorted and without overlaps.
+    """
+    for start, end, kind in _beside(spans, others):
+        while start < end and not text[start].isalnum():
+            start += 1
+        while start < end and not text[end - 1].isalnum():
+            end -= 1
+        if start < end:
+            yield Span(start, end, kind)
+
+
+def _merged(
+    text: str, tokens: Sequence[tuple[int, int]], chosen: Array, labels: Array
+) -> Iterator[Span]:
+    """One span for neighbours of one label with at most blanks between them."""
+    start = end = 0
+    kind = ""
+    for place in chosen.tolist():
+        first, last = tokens[place]
+        label = LABELS[labels[place]]
+        if label == kind and not text[end:first].strip(" \t\xa0"):
+            end = last
+            continue
+        if kind:
+            yield Span(start, end, kind)
+        start, end, kind = first, last, label
+    if kind:
+        yield Span(start, end, kind)
+
+
+def _beside(spans: Iterable[Span], others: Sequence[Span]) -> Iterator[Span]:
+    """The parts of `spans` that none of `others` covers; both are sorted, without overlaps."""
+    number = 0
+    for start, end, kind in spans:
+        while number < len(others) and others[number].end <= start:
+            number += 1
+        place = number
+        while place < len(others) and others[place].start < end:
+            if start < others[place].start:
+                yield Span(start, others[place].start, kind)
+            start = others[place].end
+            place += 1
+        if start < end:
+            yield Span(start, end, kind)

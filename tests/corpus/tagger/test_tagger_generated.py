@@ -1,0 +1,32 @@
+from collections import Counter
+
+from ft_assets.corpus.tagger.generated.texts import generate
+from ft_assets.corpus.tagger.generated.values import words
+from ft_assets.corpus.tagger.labels import NUMBER
+
+
+def test_the_same_seed_gives_the_same_texts():
+    assert generate(40, 5) == generate(40, 5) != generate(40, 6)
+
+
+def test_spans_lie_on_what_they_name():
+    kinds = Counter()
+    for text in generate(400, 1):
+        assert "{" not in text.text.replace('{"', "").replace("{'", "").replace("{\n", "")
+        last = 0
+        for start, end, kind in text.spans:
+            assert last <= start < end <= len(text.text)
+            assert text.text[start:end].strip() == text.text[start:end]
+            assert kind.startswith("_") or kind in NUMBER
+            kinds[kind] += 1
+            last = end
+    assert {"PERSON", "STREET_ADDRESS", "LOCATION", "ORG", "USERNAME", "ID", "DATE"} <= set(kinds)
+
+
+def test_some_texts_hold_nothing():
+    assert any(not text.spans for text in generate(100, 2))
+
+
+def test_lists_are_read_whole():
+    assert "New Zealand" in words()["countries"]
+    assert all(value.strip() for values in words().values() for value in values)
