@@ -30,7 +30,7 @@ from ft_resources.pseudonyms import Pseudonyms
 from ft_resources.trainer import LocalTrainer
 from ft_resources.vault.raw_zone import RawZone
 from ft_sensors.drift import retrain_on_drift
-from ft_sensors.landing import take_up_new_weeks
+from ft_sensors.landing import take_up_changed_sources, take_up_new_weeks
 from ft_sensors.reports import report_new_weeks
 from ft_sensors.tagger import make_pii_tagger
 
@@ -78,7 +78,13 @@ def resources(settings: Platform) -> dict[str, object]:
 
 defs = dg.Definitions(
     assets=[asset for stage in STAGES for asset in dg.load_assets_from_modules([stage])],
-    sensors=[make_pii_tagger, take_up_new_weeks, report_new_weeks, retrain_on_drift],
+    sensors=[
+        make_pii_tagger,
+        take_up_new_weeks,
+        take_up_changed_sources,
+        report_new_weeks,
+        retrain_on_drift,
+    ],
     resources=resources(platform()),
     # A process per step would cost 2 to 7 s each (docs/decisions/0004-execution.md).
     executor=dg.in_process_executor,

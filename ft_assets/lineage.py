@@ -8,6 +8,10 @@ WEEKLY = (  # domain x week
     "feedback_signals",
 )
 SOURCES = ("raw_users", "raw_documents", "raw_annotations", "raw_corrections")
+RAW_OF = {  # what is taken up whole, by the name of its source
+    **{"documents": "raw_documents", "annotations": "raw_annotations"},
+    **{"corrections": "raw_corrections", "users": "raw_users"},
+}
 CORPUS = (
     *("anonymized_documents", "anonymized_examples", "screened_texts"),
     *("influence_report", "passage_signatures", "duplicate_clusters"),

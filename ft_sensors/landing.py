@@ -1,16 +1,18 @@
-"""Take up new weeks: files that are new or have grown in the landing folders."""
+"""Take up what is new in the sources: by content, no more than changed."""
 
 import hashlib
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
-from ft_assets.lineage import WEEKLY
+from ft_assets.lineage import RAW_OF, WEEKLY
 from ft_assets.partitions import WEEKS, weeks
-from ft_assets.raw.sources import list_feeds
-from ft_assets.raw.weeks import week_of, weeks_in
+from ft_assets.raw.changes import from_json, look, scan
+from ft_assets.raw.delivery import list_sources
+from ft_assets.raw.weeks import week_of
 from ft_assets.settings import platform
 from ft_sensors.tagger import tagger_is_there
 
@@ -26,24 +28,29 @@ FIRST_WEEK = "2000-01-03"  # what claims to be older is a broken clock; intake q
 def take_up_new_weeks(
     context: dg.SensorEvaluationContext,
 ) -> dg.SensorResult | dg.SkipReason:
-    """One run per domain and stretch of weeks that new log lines belong to."""
+    """One run per domain and stretch of weeks whose log lines are new or others than before."""
     if not tagger_is_there(context.instance):
         return dg.SkipReason("waiting for pii_tagger, without which names would pass")
-    seen: dict[str, dict[str, list]] = json.loads(context.cursor) if context.cursor else {}
+    seen: dict[str, dict[str, Any]] = json.loads(context.cursor) if context.cursor else {}
     touched: dict[str, set[str]] = {}
-    newest = week_of(datetime.now(UTC))
+    newest, faults = week_of(datetime.now(UTC)), []
     for domain in platform().domains:
         known = seen.setdefault(domain, {})
-        for file in list_feeds(platform().sources(domain, "logs")):
-            size, offset = known.get(file.url, [0, 0])
-            if file.size == size:
+        for source in list_sources(platform().sources(domain, "logs")):
+            before = from_json(known.get(source.url))
+            try:
+                after = scan(source, before, domain)
+            except (OSError, ValueError) as error:
+                faults.append(f"{domain}: {error}")
                 continue
-            found, offset = weeks_in(file, offset if file.size > size else 0, domain)
-            known[file.url] = [file.size, offset]
-            valid = {week for week in found if FIRST_WEEK <= week <= newest}
+            known[source.url] = after.to_json()
+            valid = {w for w in after.changed_since(before) if FIRST_WEEK <= w <= newest}
             touched.setdefault(domain, set()).update(valid)
     touched = {domain: found for domain, found in touched.items() if found}
+    _tell(context, faults, nothing_else=not touched)
+    cursor = json.dumps(seen, sort_keys=True)
     if not touched:
+        context.update_cursor(cursor)
         files = sum(len(known) for known in seen.values())
         return dg.SkipReason(f"nothing new in {files} files below {platform().landing_folder}")
 
@@ -58,8 +65,51 @@ def take_up_new_weeks(
     return dg.SensorResult(
         run_requests=requests,
         dynamic_partitions_requests=[weeks.build_add_request(added)] if added else [],
-        cursor=json.dumps(seen, sort_keys=True),
+        cursor=cursor,
     )
+
+
+@dg.sensor(
+    name="take_up_changed_sources",
+    target=[dg.AssetKey(name) for name in RAW_OF.values()],
+    minimum_interval_seconds=platform().sensor_interval_seconds,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def take_up_changed_sources(
+    context: dg.SensorEvaluationContext,
+) -> dg.SensorResult | dg.SkipReason:
+    """One run per domain for the sources that are taken up whole and have other content now."""
+    seen: dict[str, dict[str, Any]] = json.loads(context.cursor) if context.cursor else {}
+    changed: dict[str, dict[str, None]] = {}  # domain -> kinds, in order
+    faults = []
+    for domain in platform().domains:
+        for kind in RAW_OF:
+            known = seen.setdefault(f"{domain} {kind}", {})
+            for source in list_sources(platform().sources(domain, kind)):
+                try:
+                    known[source.url], other = look(source, known.get(source.url))
+                except (OSError, ValueError) as error:
+                    faults.append(f"{domain}: {kind}: {error}")
+                    continue
+                if other:
+                    changed.setdefault(domain, {})[kind] = None
+    _tell(context, faults, nothing_else=not changed)
+    cursor = json.dumps(seen, sort_keys=True)
+    if not changed:
+        context.update_cursor(cursor)
+        return dg.SkipReason(f"no source below {platform().landing_folder} has other content")
+    return dg.SensorResult(
+        run_requests=[whole_request(domain, kinds, cursor) for domain, kinds in changed.items()],
+        cursor=cursor,
+    )
+
+
+def _tell(context: dg.SensorEvaluationContext, faults: list[str], nothing_else: bool) -> None:
+    """A source that cannot be read holds up no other one; alone it fails the tick."""
+    if faults and nothing_else:
+        raise RuntimeError("; ".join(faults))
+    for fault in faults:
+        context.log.error(fault)
 
 
 def stretches(order: list[str], wanted: Iterable[str]) -> list[tuple[str, str]]:
@@ -92,4 +142,14 @@ def request(domain: str, stretch: tuple[str, str], state: str) -> dg.RunRequest:
             "dagster/asset_partition_range_end": f"{domain}|{last}",
         },
         asset_selection=selection,
+    )
+
+
+def whole_request(domain: str, kinds: Iterable[str], state: str) -> dg.RunRequest:
+    digest = hashlib.sha256(state.encode()).hexdigest()[:16]
+    return dg.RunRequest(
+        f"{domain}-{'-'.join(kinds)}-{digest}",
+        partition_key=domain,
+        tags={"ft/trigger": "changed_source", "ft/domain": domain},
+        asset_selection=[dg.AssetKey(RAW_OF[kind]) for kind in kinds],
     )

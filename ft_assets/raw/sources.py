@@ -14,7 +14,7 @@ import zlib
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from ft_assets.raw.quarantine import Reason
 MAX_LINE_BYTES = 16 * 2**20
 KEPT_OF_TOO_LONG = 4096  # bytes of an over-long line that are kept to recognise it by
 BOM = b"\xef\xbb\xbf"
+MODIFIED = ("mtime", "LastModified", "last_modified", "updated", "created")  # of fsspec's stores
 GZIP_MAGIC = b"\x1f\x8b"
 ENDINGS = r"\.(jsonl|ndjson|json|csv|tsv|parquet|arrow)"
 DATA_NAME = re.compile(rf".+{ENDINGS}(\.[0-9]+)?(\.gz)?", re.IGNORECASE)  # .1: rotated
@@ -42,6 +43,7 @@ class SourceFile:
     size: int  # bytes as stored
     etag: str = ""  # of object stores
     feed: Feed = PLAIN  # how it is read
+    modified: str = field(default="", compare=False)  # as the store says it
 
     @cached_property
     def fingerprint(self) -> str:
@@ -96,7 +98,8 @@ def list_files(patterns: list[str]) -> list[SourceFile]:
             url = filesystem.unstrip_protocol(info["name"])
             etag = str(info.get("ETag") or info.get("etag") or "").strip('"')
             name = "/".join(info["name"].replace("\\", "/").strip("/").split("/")[-2:])
-            found[url] = SourceFile(url, name, int(info["size"]), etag)
+            when = next((str(info[key]) for key in MODIFIED if info.get(key)), "")
+            found[url] = SourceFile(url, name, int(info["size"]), etag, modified=when)
     return in_reading_order(found.values())
 
 

@@ -1,4 +1,4 @@
-"""Weeks: which one a time belongs to, and which ones a file of logs holds, without parsing it.
+"""Weeks: which one a time belongs to, and which one a line of logs, without parsing it.
 
 A week is named by the date of its Monday, UTC. The time of a line is read by a pattern on its
 bytes; `glance` says when that reading is certain to equal what full parsing would give.
@@ -9,14 +9,11 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from ft_assets.raw.delivery import Delivery, Source, open_delivery
-from ft_assets.raw.json_objects import parse_object
+from ft_assets.raw.delivery import Delivery
 from ft_assets.raw.quarantine import Problem
-from ft_assets.raw.resubmit import RESOLVES_WEEK, Resubmitted
-from ft_assets.raw.schema import Interaction, Row, parse_timestamp
-from ft_assets.raw.sources import BROKEN_GZIP, Line, SourceFile, open_content, pieces
+from ft_assets.raw.schema import Row, parse_timestamp
+from ft_assets.raw.sources import Line
 
-SCAN_LINE_BYTES = 16 * 2**20
 # Within a JSON string a quote is escaped, so `"ts":` with no backslash before it can only be a key.
 TIME_PATTERN = re.compile(rb'(?<!\\)"ts"\s*:\s*"([^"\\]{1,64})"')
 ID_PATTERN = re.compile(rb'(?<!\\)"event_id"\s*:\s*"([^"\\]*)"')
@@ -87,40 +84,3 @@ def record_time(
         return parse_timestamp(value)
     except ValueError:
         return None
-
-
-def weeks_in(file: Source, from_offset: int = 0, domain: str = "") -> tuple[set[str], int]:
-    """Weeks of the lines from this offset of the unpacked content, and the offset to go on from.
-
-    The offset stays before a last line without line end: it may still be growing. Its week is told
-    already, and again when it is complete. A key written with escapes (\\u0074s) is not seen.
-    A file that is no JSON lines is read from its beginning, and its offset is 0.
-    """
-    delivery = open_delivery(file)
-    weeks: set[str] = set()
-
-    def add(line: Line) -> None:
-        fields = {} if delivery.plain else delivery.fields(line, Interaction, domain)
-        if time := record_time(line, fields, delivery, Interaction):
-            weeks.add(week_of(time))
-        if isinstance(file.feed, Resubmitted) and isinstance(
-            marks := parse_object(line.data), dict
-        ):
-            weeks.add(marks.get(RESOLVES_WEEK, ""))
-            weeks.discard("")
-
-    if not delivery.json_lines or not isinstance(file, SourceFile):
-        for line in delivery.lines(SCAN_LINE_BYTES):
-            add(line)
-        return weeks, 0
-    offset = from_offset
-    with open_content(file) as stream:
-        try:
-            stream.seek(from_offset)
-            for piece in pieces(stream, SCAN_LINE_BYTES):
-                add(Line(1, piece.data))
-                if piece.ended:
-                    offset += piece.length
-        except BROKEN_GZIP:
-            pass  # intake tells of it; what was readable counts
-    return weeks, offset

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ft_assets.raw import schema
+from ft_assets.raw.changes import Scan, scan
 from ft_assets.raw.formats import Format, format_of, read_records
 from ft_assets.raw.intake import Intake, take_up
 from ft_assets.raw.quarantine import Reason
 from ft_assets.raw.sources import list_files
-from ft_assets.raw.weeks import weeks_in
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 Rows = list[dict[str, Any]]
@@ -388,7 +388,7 @@ def test_weeks_and_some_weeks_alone(tmp_path: Path, name: str) -> None:
     assert some.rows[0]["thumb"] == "up"
     (tmp_path / name).write_bytes(content)
     [file] = list_files([str(tmp_path / name)])
-    assert weeks_in(file, 0, "legal")[0] == {"2026-08-31", "2026-09-07", "2026-09-14"}
+    assert scan(file, Scan(), "legal").weeks.keys() == {"2026-08-31", "2026-09-07", "2026-09-14"}
 
 
 def test_a_user_whose_csv_line_cannot_be_read_is_suspended(tmp_path: Path) -> None:

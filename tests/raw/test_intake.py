@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ft_assets.raw import schema
+from ft_assets.raw.changes import Scan, scan
 from ft_assets.raw.intake import Intake, take_up
 from ft_assets.raw.quarantine import Reason, to_lines
 from ft_assets.raw.sources import list_files
-from ft_assets.raw.weeks import weeks_in
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WEEK1, WEEK2, WEEK3 = "2026-08-31", "2026-09-07", "2026-09-14"
@@ -422,7 +422,7 @@ def test_every_line_is_counted_once_and_some_weeks_equal_all(
             )
 
         whole = taken(None)
-        told = set[str]().union(*(weeks_in(file)[0] for file in listed))
+        told = set[str]().union(*(scan(file, Scan(), "legal").sums() for file in listed))
         found = {week for week, _ in whole.lines} - {""}
         parts = whole.by_week(sorted(found))
         for week, part in parts.items():

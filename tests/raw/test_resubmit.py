@@ -9,11 +9,11 @@ import fsspec
 import pytest
 
 from ft_assets.raw import schema
+from ft_assets.raw.changes import Scan, scan
 from ft_assets.raw.delivery import list_sources
 from ft_assets.raw.feed import Feed
 from ft_assets.raw.intake import Intake, take_up
 from ft_assets.raw.resubmit import folder_of, id_of, land, record_id, resubmitted_feed
-from ft_assets.raw.weeks import weeks_in
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WEEK1, WEEK2 = "2026-08-31", "2026-09-07"
@@ -117,7 +117,7 @@ def test_both_weeks_are_told_and_some_weeks_are_as_all(logs: Feeds) -> None:
     assert record.week == WEEK1
     logs.correct(record, event(2, ts="2026-09-09T10:00:00Z"))
     correction = logs.sources()[-1]
-    assert weeks_in(correction, 0, "legal")[0] == {WEEK1, WEEK2}
+    assert scan(correction, Scan(), "legal").weeks.keys() == {WEEK1, WEEK2}
     whole = logs.take().by_week([WEEK1, WEEK2])
     for week in (WEEK1, WEEK2):
         some = logs.take(weeks=[week])

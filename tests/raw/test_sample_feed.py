@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from ft_assets.raw import schema
+from ft_assets.raw.changes import Scan, scan
 from ft_assets.raw.intake import Intake, take_up
 from ft_assets.raw.sample_feed import DRIFT_SHARE, DRIFT_WEEK, EVAL_CASES, TEXTS, write_feed
 from ft_assets.raw.sample_texts.defects import MALFORMED, VIOLATIONS
 from ft_assets.raw.sample_texts.grammar import facts_of
 from ft_assets.raw.sample_texts.personal import PERSONAL, iban, kinds_for, luhn_check_digit
 from ft_assets.raw.sources import list_files
-from ft_assets.raw.weeks import weeks_in
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DRIFTING = ("ecommerce", "healthcare")
@@ -87,7 +87,7 @@ def test_what_is_planted_in_the_logs_is_what_intake_finds(
         "redelivered": facts["planted"]["redelivered"],
     }
     assert len({row["week"] for row in intake.rows}) == 12
-    assert weeks_in(list_files([f"{feed[0]}/{domain}/logs*"])[0])[0] >= {
+    assert scan(list_files([f"{feed[0]}/{domain}/logs*"])[0], Scan(), domain).weeks.keys() >= {
         row["week"] for row in intake.rows
     }
 

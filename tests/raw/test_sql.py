@@ -20,9 +20,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from ft_assets.raw import schema
+from ft_assets.raw.changes import Scan, scan
 from ft_assets.raw.delivery import list_sources
 from ft_assets.raw.intake import Intake, take_up
-from ft_assets.raw.weeks import weeks_in
 from ft_assets.settings import PlatformError, load_platform
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -179,7 +179,7 @@ def test_rows_of_a_query_are_typed_and_counted(tmp_path: Path, database: Databas
     ]
     assert json.loads(intake.quarantined[0].raw)["q"] == "Why?"
     assert taken(sources, weeks=["2026-08-31"]).rows == intake.rows[:1]
-    assert weeks_in(sources[0], 0, "legal")[0] == {"2026-08-31", "2026-09-07"}
+    assert scan(sources[0], Scan(), "legal").weeks.keys() == {"2026-08-31", "2026-09-07"}
 
 
 def test_signs_of_a_query_mean_what_they_mean_to_the_database(

@@ -1,14 +1,10 @@
 """Weeks by name, and the cheap reading of them, which must never differ from the full one."""
 
-import gzip
-import json
 from datetime import UTC, date, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 
-from ft_assets.raw.sources import list_files
-from ft_assets.raw.weeks import Glance, glance, line_time, parse_week, week_of, weeks_in
+from ft_assets.raw.weeks import Glance, glance, line_time, parse_week, week_of
 
 
 @pytest.mark.parametrize(
@@ -87,36 +83,3 @@ def test_a_glance_gives_up_where_only_parsing_is_certain(line: bytes) -> None:
 def test_a_glance_sees_keys_only() -> None:
     line = rb'{"a\"event_id": "e0", "event_id": "e1", "ts": "2026-09-01T10:00:00Z"}'
     assert glance(line) == Glance(datetime(2026, 9, 1, 10, tzinfo=UTC), b"e1")
-
-
-def event(day: str, **more: object) -> bytes:
-    return json.dumps({"event_id": "e", "ts": f"{day}T10:00:00Z", **more}).encode() + b"\n"
-
-
-FIRST, SECOND = event("2026-09-01"), event("2026-09-09")
-
-
-@pytest.mark.parametrize("packed", [False, True])
-def test_weeks_in_goes_on_where_it_stopped(tmp_path: Path, packed: bool) -> None:
-    path = tmp_path / "logs.jsonl"
-
-    def scan(content: bytes, offset: int) -> tuple[set[str], int]:
-        path.write_bytes(gzip.compress(content) if packed else content)
-        return weeks_in(list_files([str(path)])[0], offset)
-
-    weeks, offset = scan(FIRST + b"rubbish\n", 0)
-    assert (weeks, offset) == ({"2026-08-31"}, len(FIRST) + 8)
-
-    grown = FIRST + b"rubbish\n" + SECOND
-    half = len(grown) - 2  # the time is there, the end is not
-    assert scan(grown[:half], offset) == ({"2026-09-07"}, offset)
-    assert scan(grown, offset) == ({"2026-09-07"}, len(grown))
-    assert scan(grown, len(grown)) == (set(), len(grown))
-
-
-def test_weeks_in_a_file_that_breaks_off(tmp_path: Path) -> None:
-    content = b"".join(event("2026-09-01", text=str(n * 7919)) for n in range(2000))
-    (tmp_path / "logs.jsonl.gz").write_bytes(gzip.compress(content)[:-2000])
-    weeks, offset = weeks_in(list_files([str(tmp_path)])[0])
-    assert weeks == {"2026-08-31"}
-    assert content[:offset].endswith(b"\n")

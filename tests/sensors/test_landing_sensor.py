@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -7,8 +9,12 @@ import pytest
 
 from ft_assets.lineage import WEEKLY
 from ft_assets.partitions import WEEKS
+from ft_assets.raw.resubmit import land as land_correction
 from ft_assets.settings import platform
-from ft_sensors.landing import stretches, take_up_new_weeks
+from ft_sensors import landing as sensors
+from ft_sensors.landing import stretches, take_up_changed_sources, take_up_new_weeks
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -95,3 +101,66 @@ def test_domains_are_told_apart(landing, instance):
 )
 def test_stretches(wanted, expected):
     assert stretches(["a", "b", "c"], wanted) == expected
+
+
+def look(instance, cursor=None):
+    return take_up_changed_sources(dg.build_sensor_context(instance=instance, cursor=cursor))
+
+
+def selected(request):
+    return [key.to_user_string() for key in request.asset_selection]
+
+
+def test_a_rewritten_week_of_equal_length_is_asked_for(landing, instance):
+    land(landing, "legal", "logs.jsonl", "2026-09-01", "2026-09-08")
+    first = tick(instance)
+    file = landing / "legal" / "logs.jsonl"
+    file.write_text(file.read_text().replace("logs.jsonl-1", "logs.jsonl-7"))
+    os.utime(file, (1, 1))
+    [request] = tick(instance, first.cursor).run_requests
+    assert request.partition_key == "legal|2026-09-07"
+
+
+def test_only_the_domain_and_source_that_changed_is_asked_for(landing, instance):
+    for domain in ("legal", "finance"):
+        (landing / domain).mkdir()
+        for kind in ("users", "documents"):
+            (landing / domain / f"{kind}.jsonl").write_text("{}\n")
+    first = look(instance)
+    assert {(r.partition_key, *selected(r)) for r in first.run_requests} == {
+        ("legal", "raw_documents", "raw_users"),
+        ("finance", "raw_documents", "raw_users"),
+    }
+    assert isinstance(look(instance, first.cursor), dg.SkipReason)
+    (landing / "legal" / "users.csv").write_text("user_id,training_consent\nu1,true\n")
+    second = look(instance, first.cursor)
+    assert [(r.partition_key, *selected(r)) for r in second.run_requests] == [
+        ("legal", "raw_users")
+    ]
+    assert second.run_requests[0].run_key != first.run_requests[0].run_key
+
+
+def test_a_resubmitted_record_is_a_change_of_its_source(landing, instance):
+    first = look(instance)
+    assert isinstance(first, dg.SkipReason)
+    land_correction(str(landing / "legal" / "resubmitted" / "users"), "0" * 16, "", {}, NOW)
+    [request] = look(instance).run_requests
+    assert (request.partition_key, *selected(request)) == ("legal", "raw_users")
+
+
+def test_a_source_that_fails_is_told_and_holds_up_no_other(landing, instance, monkeypatch):
+    real = sensors.look
+
+    def broken(source, known):
+        if source.name.endswith("users.jsonl"):
+            raise ConnectionError("feed crm: the database refused")
+        return real(source, known)
+
+    (landing / "legal").mkdir()
+    (landing / "legal" / "users.jsonl").write_text("{}\n")
+    monkeypatch.setattr(sensors, "look", broken)
+    with pytest.raises(RuntimeError, match="legal: users: feed crm"):
+        look(instance)
+    (landing / "legal" / "documents.jsonl").write_text("{}\n")
+    [request] = look(instance).run_requests
+    assert selected(request) == ["raw_documents"]
