@@ -7,11 +7,11 @@ WEEKLY = (  # domain x week
     *("raw_logs", "anonymized_logs", "screened_logs", "log_signatures"),
     "feedback_signals",
 )
-SOURCES = ("raw_users", "raw_documents", "raw_annotations", "raw_corrections")
-RAW_OF = {  # what is taken up whole, by the name of its source
+RAW_OF = {  # what is taken up whole, by the name of its source in platform.yaml
     **{"documents": "raw_documents", "annotations": "raw_annotations"},
-    **{"corrections": "raw_corrections", "users": "raw_users"},
+    **{"corrections": "raw_corrections", "users": "raw_users", "eval": "raw_eval_cases"},
 }
+SOURCES = tuple(RAW_OF.values())
 CORPUS = (
     *("anonymized_documents", "anonymized_examples", "screened_texts"),
     *("influence_report", "passage_signatures", "duplicate_clusters"),

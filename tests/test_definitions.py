@@ -12,6 +12,7 @@ LINEAGE = {
     "raw_annotations": set(),
     "raw_corrections": set(),
     "raw_users": set(),
+    "raw_eval_cases": set(),
     "pii_tagger": set(),
     "anonymized_logs": {"raw_logs", "pii_tagger"},
     "anonymized_documents": {"raw_documents", "pii_tagger"},
@@ -25,7 +26,7 @@ LINEAGE = {
     "passage_signatures": {"anonymized_documents"},
     "eval_set": {
         *("log_signatures", "screened_logs", "anonymized_examples", "screened_texts"),
-        *("duplicate_clusters", "influence_report", "raw_users", "pii_tagger"),
+        *("duplicate_clusters", "influence_report", "raw_users", "raw_eval_cases", "pii_tagger"),
     },
     "training_corpus": {
         *("log_signatures", "screened_logs", "anonymized_examples", "screened_texts"),

@@ -3,7 +3,6 @@
 import glob
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +39,6 @@ from ft_assets.publishing import (
     one,
     open_draft,
 )
-from ft_assets.raw import schema
-from ft_assets.raw.delivery import list_sources
-from ft_assets.raw.intake import take_up
 from ft_assets.settings import platform
 from ft_resources.lakefs.client import LakeFS, to_parquet
 from ft_resources.lakefs.ref import Ref
@@ -159,6 +155,7 @@ def eval_set(
     duplicate_clusters: Refs,
     influence_report: Refs,
     raw_users: Refs,
+    raw_eval_cases: Refs,
     pii_tagger: Ref | None,
     lakefs: LakeFS,
     raw_zone: RawZone,
@@ -166,16 +163,10 @@ def eval_set(
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """The domain's own test cases and the held-out rows; never part of the training corpus."""
     domain = context.partition_key
-    settings = platform()
-    cases = take_up(
-        list_sources(settings.sources(domain, "eval")),
-        schema.EvalCase,
-        domain=domain,
-        now=datetime.now(UTC),
-        unknown_fields="ignore",
-    )
+    cases = raw_zone.read_rows(lakefs, one(raw_eval_cases, "raw_eval_cases", domain))
     detector = detector_of(lakefs, pii_tagger)
     own = anonymize_cases(cases.rows, detector, _operators(domain, raw_zone))
+    own = own.without_erased(cases.erased)
     raw_zone.keep_originals(own.originals)
     logs, examples = read_batches(lakefs, domain, log_signatures, anonymized_examples)
     verdicts = [
@@ -203,6 +194,7 @@ def eval_set(
         "influence_report": influence_report[domain],
         "examples": anonymized_examples[domain],
         "users": raw_users[domain],
+        "cases": raw_eval_cases[domain],
     }
     draft = open_draft(context, lakefs, lakefs.repository, with_tagger(inputs, pii_tagger))
     prefix = f"eval_set/domain={domain}/"
@@ -212,13 +204,10 @@ def eval_set(
     counts = chosen.counts
     facts = {
         **count_metadata(
-            counts.rows_in
-            + len(cases.quarantined)
-            + sum(cases.dropped.values())
-            + sum(own.dropped.values()),
+            counts.rows_in + sum(own.dropped.values()),
             counts.rows_out,
-            len(cases.quarantined),
-            {**counts.dropped, **_prefixed("own_case_", {**cases.dropped, **own.dropped})},
+            0,
+            {**counts.dropped, **_prefixed("own_case_", own.dropped)},
         ),
         "rows_by_origin": markdown_table(["origin", "rows"], sorted(counts.by_split.items())),
         **merged.facts[domain],

@@ -9,6 +9,7 @@ import dagster as dg
 import pandas as pd
 
 from ft_assets.expectations.checks import expectation_checks, guarded
+from ft_assets.lineage import RAW_OF
 from ft_assets.partitions import domain_weeks, domains, split_key
 from ft_assets.publishing import (
     count_metadata,
@@ -52,6 +53,7 @@ def raw_logs(context: dg.AssetExecutionContext, lakefs: LakeFS, raw_zone: RawZon
         context,
         lakefs,
         raw_zone,
+        "logs",
         taken,
         lambda key: "raw_logs/domain={}/week={}/".format(*split_key(key)),
     )
@@ -65,20 +67,22 @@ def _intake_by_week(domain: str, weeks: list[str]) -> dict[str, Intake]:
 def _raw_asset(kind: str, model: type[schema.Row], description: str) -> dg.AssetsDefinition:
     """One asset per source that is taken up whole; they are of equal shape."""
 
+    name = RAW_OF[kind]
+
     @dg.asset(
-        name=f"raw_{kind}",
+        name=name,
         partitions_def=domains,
         group_name="raw",
         kinds={"lakefs", "python"},
         code_version="1",
         description=description,
-        check_specs=expectation_checks(f"raw_{kind}"),
+        check_specs=expectation_checks(name),
     )
     def _asset(context: dg.AssetExecutionContext, lakefs: LakeFS, raw_zone: RawZone) -> Made:
         domain = context.partition_key
         taken = {domain: _take_up(domain, kind, model, None)}
         yield from _publish(
-            context, lakefs, raw_zone, taken, lambda key: f"raw_{kind}/domain={key}/"
+            context, lakefs, raw_zone, kind, taken, lambda key: f"{name}/domain={key}/"
         )
 
     return _asset
@@ -92,6 +96,7 @@ raw_corrections = _raw_asset(
     "corrections", schema.Correction, "Answers that reviewers corrected, approved or not."
 )
 raw_users = _raw_asset("users", schema.User, "Who may be trained on: consent and erasure requests.")
+raw_eval_cases = _raw_asset("eval", schema.EvalCase, "Test cases that a domain brings itself.")
 
 
 def _take_up(domain: str, kind: str, model: type[schema.Row], weeks: set[str] | None) -> Intake:
@@ -118,11 +123,11 @@ def _publish(
     context: dg.AssetExecutionContext,
     lakefs: LakeFS,
     raw_zone: RawZone,
+    kind: str,
     taken: Mapping[str, Intake],
     prefix: Callable[[str], str],
 ) -> Made:
     draft = open_draft(context, lakefs, lakefs.raw_repository, {})
-    kind = context.asset_key.to_user_string().removeprefix("raw_")
     written = {}
     for key, intake in taken.items():
         place, domain = prefix(key), key.split("|")[0]

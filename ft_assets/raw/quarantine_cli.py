@@ -58,16 +58,18 @@ class Quarantine:
     def places(self, domain: str | None, kind: str | None) -> list[Place]:
         import dagster as dg
 
+        from ft_assets.lineage import RAW_OF
         from ft_assets.publishing import facts_of, newest
-        from ft_assets.raw.schema import MODELS
 
         home = self.state / "dagster_home"
         if not (home / "dagster.yaml").is_file():
             raise QuarantineError(f"nothing has run yet below {self.state}; start with `ft up`")
         found = []
         with dg.DagsterInstance.from_config(str(home)) as instance:
-            for name in MODELS if kind is None else (kind,):
-                asset = dg.AssetKey(f"raw_{name}")
+            for name, asset_name in {"logs": "raw_logs", **RAW_OF}.items():
+                if kind not in (None, name):
+                    continue
+                asset = dg.AssetKey(asset_name)
                 for key in sorted(instance.get_materialized_partitions(asset)):
                     owner, _, week = key.partition("|")
                     if domain in (None, owner):

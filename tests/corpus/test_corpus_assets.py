@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from ft_assets.expectations.suite import extend
+from ft_assets.lineage import SOURCES
 from ft_assets.raw.sample_feed import write_feed
 from ft_assets.settings import Platform
 from tests.graph import World, make_world
@@ -33,7 +34,7 @@ def world(tmp_path_factory, lakefs_server, feed):
     return made
 
 
-COUNTED = ["raw_documents", "raw_annotations", "raw_corrections", "raw_users"]
+COUNTED = [*SOURCES]
 COUNTED += ["anonymized_documents", "anonymized_examples", "eval_set", "training_corpus"]
 
 

@@ -32,7 +32,9 @@ def world(tmp_path_factory, lakefs_server) -> World:
     made.land(DOMAIN, "logs.jsonl", text.encode())
     made.land(DOMAIN, "users.jsonl", [{"user_id": "u1", "training_consent": "yes"}])
     made.take_up(DOMAIN, [WEEK])
-    made.make("raw_users", partition=DOMAIN)
+    case = {"eval_id": "c1", "domain": DOMAIN, "task": "qa", "prompt": "Due?", "response": "Yes."}
+    made.land(DOMAIN, "eval.jsonl", [case, {**case, "eval_id": "c2", "response": 5}])
+    made.make("raw_users", "raw_eval_cases", partition=DOMAIN)
     return made
 
 
@@ -87,13 +89,14 @@ def test_counts_by_source_domain_week_and_reason(file: Path) -> None:
     assert ["logs", DOMAIN, WEEK, "wrong_type", "1"] in table
     assert ["logs", DOMAIN, WEEK, "unknown_field", "1"] in table
     assert ["users", DOMAIN, "-", "wrong_type", "1"] in table
-    assert ["total", "4"] in table
+    assert ["eval", DOMAIN, "-", "wrong_type", "1"] in table
+    assert ["total", "5"] in table
     assert "users" not in said(file, "list", "--source", "logs")
 
 
 def test_records_are_shown_without_and_with_their_row(file: Path) -> None:
     listed = said(file, "list", "--records")
-    assert len(listed.splitlines()) == 4
+    assert len(listed.splitlines()) == 5
     assert SECRET not in listed
     record = ids(file)["unknown_field"]
     shown = said(file, "show", record)
