@@ -31,7 +31,7 @@ from ft_assets.corpus.policy import (
     resolve,
 )
 from ft_assets.expectations.suite import Suite, SuiteError, check_own, domain_suite
-from ft_assets.raw.feed import Feed
+from ft_assets.raw.feed import DocumentFeed, Feed
 from ft_assets.raw.resubmit import resubmitted_feed
 from ft_assets.raw.schema import MODELS
 
@@ -66,12 +66,9 @@ def _one_or_many(feeds: object) -> object:
 Feeds = Annotated[list[Feed], BeforeValidator(_one_or_many)]
 
 
-def _landed(kind: str) -> Any:
-    return Field(
-        default_factory=lambda: [
-            Feed(files=[f"{{landing}}/{{domain}}/{kind}*", f"{{landing}}/{{domain}}/{kind}"])
-        ]
-    )
+def _landed(kind: str, below: str = "") -> Any:
+    folder = f"{{landing}}/{{domain}}/{kind}"
+    return Field(default_factory=lambda: [Feed(files=[f"{folder}*", f"{folder}{below}"])])
 
 
 class Sources(Section):
@@ -80,7 +77,7 @@ class Sources(Section):
     """
 
     logs: Feeds = _landed("logs")
-    documents: Feeds = _landed("documents")
+    documents: Feeds = _landed("documents", "/**")
     annotations: Feeds = _landed("annotations")
     corrections: Feeds = _landed("corrections")
     users: Feeds = _landed("users")
@@ -413,6 +410,8 @@ class Platform(Section):
             )
             for feed in feeds
         ]
+        if kind == "documents":
+            own = [DocumentFeed.model_construct(**dict(feed)) for feed in own]
         return [*own, resubmitted_feed(self.landing_folder, domain, kind)]
 
     def suite(self, asset: str, domain: str) -> Suite:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ft_assets.raw.convert import convert
 from ft_assets.raw.feed import Feed
-from ft_assets.raw.formats import TABLES, Format, format_of, read_records
+from ft_assets.raw.formats import DOCUMENTS, TABLES, Format, format_of, read_records
 from ft_assets.raw.json_objects import check_values, parse_object
 from ft_assets.raw.mapping import apply
 from ft_assets.raw.quarantine import Problem
@@ -26,6 +26,7 @@ class Delivery:
     convert: bool  # types by the schema
     json_lines: bool
     lines: Callable[[int], Iterator[Line]]  # of at most so many bytes each
+    fill_domain: bool = False  # of records that name none: it is the one they are listed under
 
     @property
     def plain(self) -> bool:
@@ -44,8 +45,8 @@ class Delivery:
             found = without_marks(found)
         if self.feed.map:
             found = apply(self.feed.map, found)
-            if "domain" in model.model_fields:
-                found.setdefault("domain", domain)
+        if self.fill_domain and "domain" in model.model_fields:
+            found = {"domain": domain, **found}
         if self.convert:
             found = convert(found, model)
         return (line.fields is not None and check_values(found)) or found
@@ -85,6 +86,7 @@ def open_delivery(file: Source) -> Delivery:
             file.feed.convert is not False,
             False,
             lambda max_bytes: read_query(file, max_bytes),
+            bool(file.feed.map),
         )
     form = Format(file.feed.format) if file.feed.format else format_of(file)
     types = form in TABLES if file.feed.convert is None else file.feed.convert
@@ -94,4 +96,5 @@ def open_delivery(file: Source) -> Delivery:
         types,
         form is Format.JSONL,
         lambda max_bytes: read_records(file, form, max_bytes),
+        bool(file.feed.map) or form in DOCUMENTS,
     )

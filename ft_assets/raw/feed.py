@@ -9,7 +9,29 @@ from ft_assets.raw.mapping import FieldRule
 from ft_assets.raw.schema import UnknownFields
 
 PASSWORD = re.compile(r"://[^/@]*:[^/]*@|[?&]password=", re.IGNORECASE)
-FormatName = Literal["jsonl", "json", "csv", "parquet", "arrow"]
+FormatName = Literal[
+    "jsonl", "json", "csv", "parquet", "arrow", "text", "markdown", "html", "pdf", "docx"
+]
+
+
+class AboutDocuments(BaseModel):
+    """What files of documents do not say themselves."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    access: Literal["public", "internal", "restricted"] | None = None
+    license: str | None = None
+    kind: str | None = None
+    topic: str | None = None
+    source: str | None = None
+
+    def told(self) -> dict[str, Any]:
+        return self.model_dump(exclude_none=True, include=set(AboutDocuments.model_fields))
+
+
+class DocumentRules(AboutDocuments):
+    folders: dict[str, AboutDocuments] = {}  # below the feed's folder: hr, hr/contracts
+    max_mib: Annotated[int, Field(ge=1, le=1024)] = 64  # of a file, and of what it unpacks to
 
 
 class Feed(BaseModel):
@@ -24,6 +46,7 @@ class Feed(BaseModel):
     watch: str | None = None  # a small query whose answer changes when that of `query` does
     format: FormatName | None = None  # null: told by content and name
     map: dict[str, FieldRule] = {}
+    documents: DocumentRules = DocumentRules()  # of text, Markdown, HTML, PDF and DOCX files
     convert: bool | None = None  # types by the schema; null: where the format has too few
     unknown_fields: UnknownFields | None = None  # null: as the platform says
 
@@ -57,6 +80,10 @@ def _check_url(url: str) -> None:
         raise ValueError("sql: must look like postgresql+psycopg://user@host/database")
     if PASSWORD.search(url):
         raise ValueError("sql: no password in this file; name its variable in 'password_env'")
+
+
+class DocumentFeed(Feed):
+    """A feed of the source `documents`: its files may be documents as people write them."""
 
 
 PLAIN = Feed(files=["-"])  # of a file that nobody said more about

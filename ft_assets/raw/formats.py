@@ -9,12 +9,15 @@ from enum import StrEnum
 
 from ft_assets.raw.arrow_records import read_arrow, read_parquet
 from ft_assets.raw.csv_records import read_csv
+from ft_assets.raw.document_files import read_document
+from ft_assets.raw.feed import DocumentFeed
 from ft_assets.raw.json_array import read_array
 from ft_assets.raw.quarantine import Reason
 from ft_assets.raw.sources import (
     BOM,
     BROKEN_GZIP,
     DATA_NAME,
+    DOCUMENT_NAME,
     MAX_LINE_BYTES,
     Line,
     SourceFile,
@@ -31,10 +34,16 @@ class Format(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     ARROW = "arrow"  # file or stream
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    HTML = "html"
+    PDF = "pdf"
+    DOCX = "docx"
 
 
 # Formats that have text or numbers where the schema has another type.
 TABLES = frozenset({Format.CSV, Format.PARQUET, Format.ARROW})
+DOCUMENTS = frozenset({Format.TEXT, Format.MARKDOWN, Format.HTML, Format.PDF, Format.DOCX})
 _READERS = {
     Format.JSON: read_array,
     Format.CSV: read_csv,
@@ -48,6 +57,15 @@ _BY_NAME = {
     "tsv": Format.CSV,
     "parquet": Format.PARQUET,
     "arrow": Format.ARROW,
+    "txt": Format.TEXT,
+    "text": Format.TEXT,
+    "md": Format.MARKDOWN,
+    "markdown": Format.MARKDOWN,
+    "html": Format.HTML,
+    "htm": Format.HTML,
+    "xhtml": Format.HTML,
+    "pdf": Format.PDF,
+    "docx": Format.DOCX,
 }
 
 
@@ -62,7 +80,10 @@ def format_of(file: SourceFile) -> Format:
         return Format.PARQUET
     if head.startswith((b"ARROW1", ARROW_STREAM)):
         return Format.ARROW
-    named = DATA_NAME.fullmatch(file.url)
+    documents = isinstance(file.feed, DocumentFeed)
+    if documents and head.startswith(b"%PDF-"):
+        return Format.PDF
+    named = (DOCUMENT_NAME if documents else DATA_NAME).fullmatch(file.url)
     if named and (found := _BY_NAME.get(named[1].lower())):
         return found
     return Format.JSON if head.removeprefix(BOM).lstrip()[:1] == b"[" else Format.JSONL
@@ -78,7 +99,12 @@ def read_records(
     number = 0
     with open_content(file) as stream:
         try:
-            for line in _READERS[form](stream, max_line_bytes):
+            lines = (
+                read_document(file, form, stream, max_line_bytes)
+                if form in DOCUMENTS
+                else _READERS[form](stream, max_line_bytes)
+            )
+            for line in lines:
                 number = line.number
                 yield line
         except BROKEN_GZIP:

@@ -15,6 +15,9 @@ class Reason(StrEnum):
     """Why a line is quarantined. In `Problem`s of one line the first of this order is reported."""
 
     UNREADABLE_FILE = "unreadable_file"  # the file breaks off here; the rest was not read
+    ENCRYPTED_FILE = "encrypted_file"  # with a password that is not the empty one
+    FILE_TOO_LARGE = "file_too_large"
+    BAD_SIDECAR = "bad_sidecar"  # the file beside it is no mapping of YAML or JSON
     LINE_TOO_LONG = "line_too_long"
     NOT_UTF8 = "not_utf8"
     NOT_JSON = "not_json"  # NaN and Infinity are not JSON either

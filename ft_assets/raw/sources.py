@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import fsspec
 from fsspec.core import url_to_fs
 
-from ft_assets.raw.feed import PLAIN, Feed
+from ft_assets.raw.feed import PLAIN, DocumentFeed, Feed
 from ft_assets.raw.quarantine import Reason
 
 MAX_LINE_BYTES = 16 * 2**20
@@ -30,6 +30,9 @@ BOM = b"\xef\xbb\xbf"
 MODIFIED = ("mtime", "LastModified", "last_modified", "updated", "created")  # of fsspec's stores
 GZIP_MAGIC = b"\x1f\x8b"
 ENDINGS = r"\.(jsonl|ndjson|json|csv|tsv|parquet|arrow)"
+DOCUMENT_ENDINGS = rf"{ENDINGS[:-1]}|txt|text|md|markdown|html|htm|xhtml|pdf|docx)"
+DOCUMENT_NAME = re.compile(rf".+{DOCUMENT_ENDINGS}(\.[0-9]+)?(\.gz)?", re.IGNORECASE)
+SIDECAR = re.compile(r"(.+)\.meta\.(ya?ml|json)", re.IGNORECASE)  # tells about the file beside it
 DATA_NAME = re.compile(rf".+{ENDINGS}(\.[0-9]+)?(\.gz)?", re.IGNORECASE)  # .1: rotated
 # Written beside the real file until an upload is complete.
 UNFINISHED_NAME = re.compile(r"\..*|.*(\.tmp|\.part|\.partial|\.crdownload|\.swp|~)")
@@ -44,16 +47,18 @@ class SourceFile:
     etag: str = ""  # of object stores
     feed: Feed = PLAIN  # how it is read
     modified: str = field(default="", compare=False)  # as the store says it
+    sidecar: str = ""  # address of the file that tells about this one
 
     @cached_property
     def fingerprint(self) -> str:
         """Changes when the content does: the store's etag, else sha256 of the stored bytes."""
-        if self.etag:
+        if self.etag and not self.sidecar:
             return f"etag:{self.etag}"
         digest = hashlib.sha256()
-        with fsspec.open(self.url, "rb") as stream:
-            while block := stream.read(2**20):  # type: ignore[union-attr]
-                digest.update(block)
+        for url in filter(None, (self.url, self.sidecar)):
+            with fsspec.open(url, "rb") as stream:
+                while block := stream.read(2**20):  # type: ignore[union-attr]
+                    digest.update(block)
         return f"sha256:{digest.hexdigest()}"
 
 
@@ -79,27 +84,40 @@ def list_feeds(feeds: Iterable[Feed]) -> list[SourceFile]:
     """The files of all feeds in reading order; one that two feeds name belongs to the first."""
     found: dict[str, SourceFile] = {}
     for feed in feeds:
-        for file in list_files(feed.files or []):
+        names = DOCUMENT_NAME if isinstance(feed, DocumentFeed) else DATA_NAME
+        for file in list_files(feed.files or [], names):
             found.setdefault(file.url, replace(file, feed=feed))
     return in_reading_order(found.values())
 
 
-def list_files(patterns: list[str]) -> list[SourceFile]:
+def list_files(patterns: Iterable[str], names: re.Pattern[str] = DATA_NAME) -> list[SourceFile]:
     """Files of these folders, files and globs, each once, in reading order.
 
-    A folder, and a glob that ends in * without naming an ending, give files of known endings alone.
+    A folder, and a glob that ends in * without naming an ending, give files whose names fit `names`
+    alone. A file is named by its path below the folder that the pattern names, and that folder.
     The order is that of the names without their ending, numbers by value: logs, logs-2, logs-10.
     """
     found: dict[str, SourceFile] = {}
     for pattern in patterns:
         filesystem, path = url_to_fs(pattern)
         filesystem.invalidate_cache()
-        for info in _matches(filesystem, path):
+        matches = _matches(filesystem, path, names)
+        beside = {m[1]: i for i in matches if (m := SIDECAR.fullmatch(i["name"]))}
+        for info in matches:
+            if SIDECAR.fullmatch(info["name"]):
+                continue
             url = filesystem.unstrip_protocol(info["name"])
             etag = str(info.get("ETag") or info.get("etag") or "").strip('"')
-            name = "/".join(info["name"].replace("\\", "/").strip("/").split("/")[-2:])
-            when = next((str(info[key]) for key in MODIFIED if info.get(key)), "")
-            found[url] = SourceFile(url, name, int(info["size"]), etag, modified=when)
+            sidecar = beside.get(info["name"])
+            when = " ".join(_modified(each) for each in (info, sidecar) if each)
+            found[url] = SourceFile(
+                url,
+                _name(info["name"].replace("\\", "/"), path.replace("\\", "/")),
+                int(info["size"]),
+                etag,
+                modified=when,
+                sidecar=filesystem.unstrip_protocol(sidecar["name"]) if sidecar else "",
+            )
     return in_reading_order(found.values())
 
 
@@ -110,15 +128,38 @@ def in_reading_order(files: Iterable[SourceFile]) -> list[SourceFile]:
     return [file if times[file.name] == 1 else replace(file, name=file.url) for file in files]
 
 
-def _matches(filesystem: fsspec.AbstractFileSystem, path: str) -> list[dict]:
+def _name(file: str, pattern: str) -> str:
+    """folder/path below it: the same on every machine, however deep the file lies."""
+    pattern = pattern.rstrip("/")
+    wild = re.search(r"[*?\[]", pattern)
+    if file == pattern or not wild:
+        folder = pattern if file.startswith(f"{pattern}/") else file.rpartition("/")[0]
+    else:
+        folder = pattern[: wild.start()].rpartition("/")[0]
+    return f"{folder.rpartition('/')[2]}/{file[len(folder) :].strip('/')}".lstrip("/")
+
+
+def _modified(info: dict) -> str:
+    return next((f"{info[key]} {info['size']}" for key in MODIFIED if info.get(key)), "")
+
+
+def _matches(
+    filesystem: fsspec.AbstractFileSystem, path: str, names: re.Pattern[str]
+) -> list[dict]:
+    def fit(found: Iterable[dict]) -> list[dict]:
+        return [x for x in found if names.fullmatch(_base(x)) or SIDECAR.fullmatch(_base(x))]
+
     if filesystem.isfile(path):  # before globbing: a name may hold [ or *
-        return [filesystem.info(path)]
+        beside = [f"{path}.meta.{ending}" for ending in ("yaml", "yml", "json")]
+        return [filesystem.info(x) for x in (path, *filter(filesystem.isfile, beside))]
     if filesystem.isdir(path):
-        found = [x for x in filesystem.ls(path, detail=True) if DATA_NAME.fullmatch(_base(x))]
+        found = fit(filesystem.ls(path, detail=True))
     elif re.search(r"[*?\[]", path):
         found = filesystem.glob(path, detail=True).values()
         if re.fullmatch(r"[^.]*\*", path.rsplit("/", 1)[-1]):
-            found = [info for info in found if DATA_NAME.fullmatch(_base(info))]
+            found = fit(found)
+        elif names is DOCUMENT_NAME:
+            found = [*found, *filesystem.glob(f"{path}.meta.*", detail=True).values()]
     else:
         found = []
     return [

@@ -220,7 +220,7 @@ def test_one_file_of_two_feeds_is_read_once(tmp_path: Path) -> None:
 
 def test_the_worked_example_of_the_documentation(tmp_path: Path) -> None:
     text = DOCS.read_text("utf-8")
-    [example] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    example = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0]
     (tmp_path / "platform.yaml").write_text(f"landing: landing\n{example}")
     settings = load_platform(tmp_path / "platform.yaml")
     [record] = re.findall(r"The chat `(\{.*?\})` becomes", text)
