@@ -15,6 +15,8 @@ import pyarrow.compute
 from ft_assets.corpus.pool import Pool
 from ft_assets.corpus.split import SIDES
 
+ROWS_AT_ONCE = 1_000  # as Python strings
+
 pc: Any = pyarrow.compute  # makes its functions at import, so a type checker finds none
 
 
@@ -111,13 +113,19 @@ class EvalSet:
         return self.table.to_pylist()
 
 
-def _messages(prompts: Sequence[str], responses: Sequence[str]) -> pa.Array:
+def _messages(rows: pa.Table) -> pa.ChunkedArray:
+    """The conversations in chat form, as JSON."""
     dump = json.JSONEncoder(ensure_ascii=False).encode
-    return pa.array(
+    return pa.chunked_array(
         [
-            f'[{{"role": "user", "content": {dump(prompt)}}}, '
-            f'{{"role": "assistant", "content": {dump(response)}}}]'
-            for prompt, response in zip(prompts, responses, strict=True)
+            [
+                f'[{{"role": "user", "content": {dump(prompt)}}}, '
+                f'{{"role": "assistant", "content": {dump(response)}}}]'
+                for prompt, response in zip(
+                    batch["prompt"].to_pylist(), batch["response"].to_pylist(), strict=True
+                )
+            ]
+            for batch in rows.select(["prompt", "response"]).to_batches(ROWS_AT_ONCE)
         ],
         pa.string(),
     )
@@ -130,7 +138,7 @@ def corpus_table(pool: Pool, older: np.ndarray) -> pa.Table:
         "row_id": rows["key"],
         "group": pa.array(pool.group[kept].tolist(), pa.string()),
         "split": pa.array([str(SIDES[place]) for place in pool.side[kept].tolist()], pa.string()),
-        "messages": _messages(rows["prompt"].to_pylist(), rows["response"].to_pylist()),
+        "messages": _messages(rows),
         "week": pc.fill_null(rows["week"], ""),
         "license": pc.fill_null(rows["license"], ""),
         "replayed": pa.array(older[kept]),
@@ -146,7 +154,7 @@ def eval_table(pool: Pool, kept: np.ndarray, origin: str) -> pa.Table:
         "row_id": rows["key"],
         "origin": pa.array([origin] * len(kept), pa.string()),
         "task": pc.coalesce(rows["task"], rows["kind"]),
-        "messages": _messages(rows["prompt"].to_pylist(), rows["response"].to_pylist()),
+        "messages": _messages(rows),
     }
     return pa.table({name: columns.get(name, _or(rows, name)) for name in EvalRow.__annotations__})
 

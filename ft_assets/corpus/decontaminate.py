@@ -21,7 +21,7 @@ from ft_assets.corpus.shingles import Sets, fold, shared_counts, words
 
 CONTAINED_SHARE = 0.8  # of the evaluation text's n-grams
 ESTIMATE_MARGIN = 0.2  # below the threshold; pairs estimated lower are not compared
-PAIRS_AT_ONCE = 20_000
+PAIRS_AT_ONCE = 4_000
 
 
 class Rule(StrEnum):

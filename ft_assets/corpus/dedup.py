@@ -15,7 +15,7 @@ the same template with another name. Not found: paraphrases, translations, copie
 the threshold, words in scripts without spaces but CJK.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -49,8 +49,8 @@ SHORT_TEXT_ALLOWANCE = 0.15
 ESTIMATE_MARGIN = 0.2
 # Of the rows that share a band only so many of the earliest are looked at.
 BUCKET_ROWS = 128
-PAIRS_AT_ONCE = 20_000  # bounds the memory of a comparison to about 100 MB
-BATCH_ROWS = 200_000  # rows that are matched at once
+PAIRS_AT_ONCE = 4_000  # bounds the memory of a comparison to about 20 MB
+BATCH_ROWS = 4_000  # rows that are matched at once
 
 
 # In longer responses and texts alone, one word is not what the text says.
@@ -278,28 +278,54 @@ class _Index:
             found |= dict(zip(batch.places[rows].tolist(), batch.found.texts(rows), strict=True))
         return found
 
-    def details(self, places: np.ndarray) -> Details:
-        """Details of the rows at `places` (ascending); row i there is the row at places[i]."""
-        wanted = np.full(len(self.keys), -1)
-        wanted[places] = np.arange(len(places))
-        sets: dict[str, list[Sets]] = {}
-        signatures: dict[str, list[np.ndarray]] = {}
-        for batch in self.batches:
-            rows = wanted[batch.places]
-            if not (rows >= 0).any():
-                continue
-            details = batch.found.details()
-            for name, found in details.sets.items():
-                kept = np.flatnonzero(rows[found.rows] >= 0)
-                sets.setdefault(name, []).append(_picked(found, kept, rows[found.rows[kept]]))
-                signatures.setdefault(name, []).append(details.signatures[name][kept])
-        result_sets, result_signatures = {}, {}
-        for name, parts in sets.items():
+    def signatures(self, places: np.ndarray) -> dict[str, "_Signed"]:
+        """Signatures of the rows at `places` (ascending) by part and view."""
+        found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+        for wanted, details in self._details(places):
+            for name, sets in details.sets.items():
+                rows = wanted[sets.rows]
+                kept = np.flatnonzero(rows >= 0)
+                found.setdefault(name, []).append((rows[kept], details.signatures[name][kept]))
+        return {name: _Signed.of(parts, len(places)) for name, parts in found.items()}
+
+    def sets(self, places: np.ndarray) -> dict[str, Sets]:
+        """Sets of the rows at `places` (ascending); row i there is the row at places[i]."""
+        found: dict[str, list[Sets]] = {}
+        for wanted, details in self._details(places):
+            for name, sets in details.sets.items():
+                rows = wanted[sets.rows]
+                kept = np.flatnonzero(rows >= 0)
+                found.setdefault(name, []).append(_picked(sets, kept, rows[kept]))
+        result = {}
+        for name, parts in found.items():
             whole = joined_sets(parts, [0] * len(parts))
             order = np.argsort(whole.rows, kind="stable")
-            result_sets[name] = _picked(whole, order, whole.rows[order])
-            result_signatures[name] = np.concatenate(signatures[name])[order]
-        return Details(result_sets, result_signatures)
+            result[name] = _picked(whole, order, whole.rows[order])
+        return result
+
+    def _details(self, places: np.ndarray) -> Iterator[tuple[np.ndarray, Details]]:
+        """Per batch with rows at `places`: the number of each of its rows there, and details."""
+        wanted = np.full(len(self.keys), -1)
+        wanted[places] = np.arange(len(places))
+        for batch in self.batches:
+            rows = wanted[batch.places]
+            if (rows >= 0).any():
+                yield rows, batch.found.details()
+
+
+@dataclass(frozen=True)
+class _Signed:
+    """`minima` of some of n rows; `places` [n] says where, -1 for a row without."""
+
+    places: np.ndarray
+    minima: np.ndarray
+
+    @classmethod
+    def of(cls, parts: Sequence[tuple[np.ndarray, np.ndarray]], count: int) -> "_Signed":
+        rows = np.concatenate([rows for rows, _ in parts])
+        places = np.full(count, -1)
+        places[rows] = np.arange(len(rows))
+        return cls(places, np.concatenate([minima for _, minima in parts]))
 
 
 @dataclass(frozen=True)
@@ -373,10 +399,15 @@ def _parents(index: _Index, one: np.ndarray, other: np.ndarray, threshold: float
     same = (left == right) | (left == 0) | (right == 0)
     one, other = one[same], other[same]
     involved = np.unique(np.concatenate([one, other]))
-    compared = _Compared(index.details(involved), len(involved), threshold)
+    signed = index.signatures(involved)
+    likely = _likely(
+        signed, np.searchsorted(involved, one), np.searchsorted(involved, other), threshold
+    )
+    del signed
+    one, other = one[likely], other[likely]
+    involved = np.unique(np.concatenate([one, other]))
+    compared = _Compared(index.sets(involved), len(involved), threshold)
     left, right = np.searchsorted(involved, one), np.searchsorted(involved, other)
-    likely = compared.likely(left, right)
-    one, other, left, right = one[likely], other[likely], left[likely], right[likely]
     meanings = _Meanings(index)
     width = 1
     while len(one):
@@ -426,26 +457,46 @@ class _Meanings:
         return not short or same_facts(answered, answered_other)
 
 
-class _Compared:
-    def __init__(self, details: Details, count: int, threshold: float) -> None:
-        self._sets, self._signatures = details.sets, details.signatures
-        self._threshold = threshold
-        self._places = {}
-        for name, sets in self._sets.items():
-            places = np.full(count, -1)
-            places[sets.rows] = np.arange(len(sets.rows))
-            self._places[name] = places
-        self._parts = [p for p in ("prompt", "response") if f"{p}_chars" in self._sets]
+def _likely(
+    signed: Mapping[str, _Signed], left: np.ndarray, right: np.ndarray, threshold: float
+) -> np.ndarray:
+    """Which pairs are worth a comparison, by their signatures."""
+    parts = _parts(signed)
+    result = np.zeros(len(left), bool)
+    for begin in range(0, len(left), PAIRS_AT_ONCE):
+        pairs = slice(begin, begin + PAIRS_AT_ONCE)
+        found = np.zeros((len(parts), len(left[pairs])), bool)
+        for part, of_part in zip(parts, found, strict=True):
+            for view in VIEWS:
+                signatures = signed[f"{part}_{view}"]
+                ones, others = signatures.places[left[pairs]], signatures.places[right[pairs]]
+                both = np.flatnonzero((ones >= 0) & (others >= 0))
+                same = signatures.minima[ones[both]] == signatures.minima[others[both]]
+                wanted = _wanted(part, view, len(parts), threshold) - ESTIMATE_MARGIN
+                of_part[both] |= same.sum(axis=1) >= wanted * same.shape[1]
+        result[pairs] = found.all(axis=0)
+    return result
 
-    def likely(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Which pairs are worth a comparison, by their signatures."""
-        result = np.zeros(len(left), bool)
-        for begin in range(0, len(left), PAIRS_AT_ONCE):
-            part = slice(begin, begin + PAIRS_AT_ONCE)
-            result[part] = np.all(
-                [self._estimate(p, left[part], right[part]) for p in self._parts], axis=0
-            )
-        return result
+
+def _parts(names: Iterable[str]) -> list[str]:
+    return [part for part in ("prompt", "response") if f"{part}_chars" in names]
+
+
+def _wanted(part: str, view: str, parts: int, threshold: float) -> float:
+    """Similarity asked of a part in a view; of a prompt the least that may do."""
+    if part == "prompt":
+        return 1 - PROMPT_SHARE[view]
+    return threshold - (SHORT_TEXT_ALLOWANCE if view == "chars" and parts == 1 else 0)
+
+
+class _Compared:
+    def __init__(self, sets: Mapping[str, Sets], count: int, threshold: float) -> None:
+        self._sets, self._threshold = sets, threshold
+        self._parts = _parts(sets)
+        self._places = {}
+        for name, found in sets.items():
+            self._places[name] = np.full(count, -1)
+            self._places[name][found.rows] = np.arange(len(found.rows))
 
     def alike(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         result = np.zeros(len(left), bool)
@@ -456,41 +507,20 @@ class _Compared:
             result[part] = True
         return result
 
-    def _wanted(self, view: str) -> float:
-        """Similarity asked of the response, or of a text alone."""
-        short = view == "chars" and len(self._parts) == 1
-        return self._threshold - (SHORT_TEXT_ALLOWANCE if short else 0)
-
-    def _pairs(
-        self, part: str, view: str, left: np.ndarray, right: np.ndarray
-    ) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
-        """(name, which pairs have the view on both sides, their places there)."""
-        name = f"{part}_{view}"
-        ones, others = self._places[name][left], self._places[name][right]
-        both = np.flatnonzero((ones >= 0) & (others >= 0))
-        return name, both, ones[both], others[both]
-
-    def _estimate(self, part: str, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        result = np.zeros(len(left), bool)
-        for view in VIEWS:
-            name, both, ones, others = self._pairs(part, view, left, right)
-            wanted = 1 - PROMPT_SHARE[view] if part == "prompt" else self._wanted(view)
-            signed = self._signatures[name]
-            agree = (signed[ones] == signed[others]).mean(axis=1) if len(both) else np.zeros(0)
-            result[both] |= agree >= wanted - ESTIMATE_MARGIN
-        return result
-
     def _alike(self, part: str, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         result = np.zeros(len(left), bool)
         for view in VIEWS:
-            name, both, ones, others = self._pairs(part, view, left, right)
+            name = f"{part}_{view}"
+            ones, others = self._places[name][left], self._places[name][right]
+            both = np.flatnonzero((ones >= 0) & (others >= 0))
             if not len(both):
                 continue
-            sets = self._sets[name]
+            ones, others, sets = ones[both], others[both], self._sets[name]
             shared = shared_counts(sets, ones, sets, others)
             union = sets.sizes()[ones] + sets.sizes()[others] - shared
             if part == "response":
-                result[both] |= shared >= self._wanted(view) * union
+                wanted = _wanted(part, view, len(self._parts), self._threshold)
+                result[both] |= shared >= wanted * union
             else:
                 edits = PROMPT_EDITS[view] + PROMPT_GROWTH * union
                 allowed = np.minimum(PROMPT_SHARE[view] * union, edits)

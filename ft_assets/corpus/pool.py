@@ -31,7 +31,7 @@ pc: Any = pyarrow.compute  # makes its functions at import, so a type checker fi
 
 Row = Mapping[str, Any]
 
-GROUP_ROWS = 20_000  # rows whose n-grams (about 1 KB each) are in memory at once
+GROUP_ROWS = 4_000  # rows whose n-grams (about 1 KB each) are in memory at once
 
 COLUMNS = {
     "key": pa.string(),
@@ -208,7 +208,6 @@ class Pool:
         self.keys = np.concatenate([np.zeros(0, "U1"), *(p.keys for p in prints)])
         self.times = np.concatenate([np.zeros(0, "U1"), *(p.times for p in prints)])
         self.digests = np.concatenate([np.zeros(0, "S16"), *(p.digests for p in prints)])
-        self._texts: dict[str, np.ndarray] = {}
         self.reason = np.full(len(self), "", object)
         self.group = np.full(len(self), "")  # set by who judges the rows, as are the sides
         self.side = np.zeros(len(self), np.int8)  # place in split.SIDES
@@ -222,11 +221,9 @@ class Pool:
         return self.reason == ""
 
     def texts(self, name: str) -> np.ndarray:
-        """A column of strings, "" for null; not to be written to."""
-        if name not in self._texts:
-            column = pc.fill_null(self.table[name], "").combine_chunks()
-            self._texts[name] = column.to_numpy(zero_copy_only=False)
-        return self._texts[name]
+        """A column of strings, "" for null."""
+        column = pc.fill_null(self.table[name], "").combine_chunks()
+        return column.to_numpy(zero_copy_only=False)
 
     def numbers(self, values: pa.ChunkedArray) -> np.ndarray:
         return values.combine_chunks().to_numpy(zero_copy_only=False)

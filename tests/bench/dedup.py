@@ -10,17 +10,19 @@ decontamination needs. Seconds of processor time, medians of interleaved rounds.
 """
 
 import contextlib
+import importlib.util
 import io
 import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ft_assets.corpus.dedup import find_clusters
 from ft_assets.corpus.fingerprints import fingerprint_texts
+from tests.bench.timing import missing
 
 THRESHOLD, PERMUTATIONS, GRAM = 0.8, 128, 5
 TEXTS, ROUNDS = 4000, 3
@@ -163,11 +165,16 @@ def compared(name: str, peer: Callable[[list[str]], Pairs], count: int, goal: fl
     return line
 
 
-def measures() -> list[dict[str, Any]]:
-    return [
-        compared("datasketch", datasketch, TEXTS, GOAL),
-        compared("datatrove", datatrove, TEXTS // 4, None),
-    ]
+def measures() -> Iterator[dict[str, Any]]:
+    for name, peer, count, goal in (
+        ("datasketch", datasketch, TEXTS, GOAL),
+        ("datatrove", datatrove, TEXTS // 4, None),
+    ):
+        if importlib.util.find_spec(name):
+            yield compared(name, peer, count, goal)
+        else:
+            why = f"{name} is missing: pip install '.[bench]'"
+            yield dict(missing(f"near_duplicates_vs_{name}", "CPU s", "", why))
 
 
 if __name__ == "__main__":

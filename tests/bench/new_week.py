@@ -89,19 +89,22 @@ def pseudonym(kind: str, value: str) -> str:
     return f"{kind}-{value}"
 
 
-def stored(folder: Path, weeks: int) -> tuple[Store, Path]:
-    """The store, rebuilt once, and the clusters as they were a week before."""
-    write_feed(folder / "feed", domains=[DOMAIN], weeks=weeks, events_per_week=EVENTS)
-    feed = folder / "feed" / DOMAIN
+def write_weeks(folder: Path, weeks: int, events: int) -> None:
+    """A raw file per week, beside the feed that they are cut from."""
+    write_feed(folder / "feed", domains=[DOMAIN], weeks=weeks, events_per_week=events)
     (folder / "raw").mkdir()
     monday = datetime(2026, 8, 31, tzinfo=UTC)
     lines: dict[int, list[bytes]] = {week: [] for week in range(weeks)}
     week = 0
-    for line in (feed / "logs.jsonl").read_bytes().splitlines(keepends=True):
+    for line in (folder / "feed" / DOMAIN / "logs.jsonl").read_bytes().splitlines(keepends=True):
         week = week_of(line, monday, weeks, week)
         lines[week].append(line)
     for number, content in lines.items():
         (folder / "raw" / f"{number:02d}.jsonl").write_bytes(b"".join(content))
+
+
+def opened(folder: Path, weeks: int) -> Store:
+    feed = folder / "feed" / DOMAIN
     users = take_up(list_files([str(feed / "users*")]), schema.User, domain=DOMAIN, now=NOW).rows
     cases = take_up(
         list_files([str(feed / "eval*")]),
@@ -110,9 +113,14 @@ def stored(folder: Path, weeks: int) -> tuple[Store, Path]:
         now=NOW,
         unknown_fields="ignore",
     ).rows
-    store = Store(
-        folder, weeks, consent_states(users, pseudonym), anonymize_cases(cases, Detector()).rows
-    )
+    own = anonymize_cases(cases, Detector()).rows
+    return Store(folder, weeks, consent_states(users, pseudonym), own)
+
+
+def stored(folder: Path, weeks: int) -> tuple[Store, Path]:
+    """The store, rebuilt once, and the clusters as they were a week before."""
+    write_weeks(folder, weeks, EVENTS)
+    store = opened(folder, weeks)
     store.rebuild()
     prints = [store.batch(week).prints for week in range(weeks - 1)]
     before = folder / "before.parquet"
