@@ -37,9 +37,10 @@ from ft_assets.corpus.composed import (
     training_counts,
 )
 from ft_assets.corpus.decontaminate import EvalIndex
-from ft_assets.corpus.dedup import NEAR_DUPLICATE_THRESHOLD, NONE, Clusters, find_clusters
+from ft_assets.corpus.dedup import NONE, Clusters, find_clusters
 from ft_assets.corpus.fingerprints import Fingerprints, fingerprint_pairs
 from ft_assets.corpus.mixture import Replay, left_out_of_replay, older_rows, over_weight
+from ft_assets.corpus.near_copies import NEAR_DUPLICATE_THRESHOLD
 from ft_assets.corpus.pool import (
     Batch,
     Pool,

@@ -15,8 +15,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from ft_assets.corpus.dedup import NEAR_DUPLICATE_THRESHOLD
 from ft_assets.corpus.fingerprints import VIEWS, Details, Fingerprints, joined_sets
+from ft_assets.corpus.near_copies import NEAR_DUPLICATE_THRESHOLD
 from ft_assets.corpus.shingles import Sets, fold, shared_counts, words
 
 CONTAINED_SHARE = 0.8  # of the evaluation text's n-grams

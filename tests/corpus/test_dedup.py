@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from ft_assets.corpus.dedup import (
     NONE,
-    SHORT_WORDS,
     Clusters,
     Entry,
     Role,
@@ -17,6 +16,7 @@ from ft_assets.corpus.dedup import (
     find_duplicates,
 )
 from ft_assets.corpus.fingerprints import Details, Fingerprints, fingerprint_pairs
+from ft_assets.corpus.near_copies import SHORT_WORDS
 from ft_assets.corpus.shingles import CHARS_UP_TO_WORDS, WORDS_FROM_WORDS
 
 QUESTION = "How do I move money from my savings account to my checking account before Friday?"
