@@ -9,7 +9,7 @@ without a month the first of July: there intervals hold to the month or year.
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 _MONTHS = (  # English, German, French, Spanish: each whole and short
@@ -50,6 +50,7 @@ _FORMS = [
         rf"{_NAME}\.?[ -]{{1,2}}(?P<day>\d{{1,2}})(?P<nth>st|nd|rd|th)?(?:, ?| |-)"
         r"(?P<year>\d{4})(?!\d)",
         rf"{_NAME}\.?,? (?:de |del |of )?(?P<year>\d{{4}})(?!\d)",
+        rf"{_NAME}\.?[-/](?P<year>\d{{4}}|\d{{2}})(?!\d)",
         rf"(?P<day>\d{{1,2}})(?P<nth>st|nd|rd|th|er|\.|\u00ba)? (?:de |of )?{_NAME}(?!\w)",
         rf"{_NAME}\.? (?P<day>\d{{1,2}})(?P<nth>st|nd|rd|th)?(?!\d)",
         r"(?P<month>\d{1,2}) ?[/-] ?(?P<year>\d{4}|\d{2})(?!\d)",
@@ -57,18 +58,24 @@ _FORMS = [
         r"(?P<year>(?:19|20)\d\d)(?!\d)",
     )
 ]
+# Words that a date may begin with. Weekdays are none: they would tell by how much it was moved.
+_ARTICLE = re.compile(
+    r"(?:(?:the|on|in|since|el|del|de|en|desde|a\u00f1o|le|du|au|en|depuis|ann\u00e9e|"
+    r"am|vom|den|dem|seit|im|jahr) ){1,2}",
+    re.IGNORECASE,
+)
 _CLOCK = re.compile(r"(?:[T ,]{1,2}(?:at |um |a |a las )?\d{1,2}:\d\d\S*.*)?", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class WrittenDate:
-    """A date found at the beginning of `text`. What it does not say is None."""
+    """A date, and where its parts stand in `text`. What it does not say is None."""
 
-    text: str
+    text: str = field(repr=False)
     places: dict[str, tuple[int, int]]  # part of the date -> where it stands
-    year: int | None
-    month: int | None
-    day: int | None
+    year: int | None = field(repr=False)
+    month: int | None = field(repr=False)
+    day: int | None = field(repr=False)
 
     @property
     def padded(self) -> bool:
@@ -101,8 +108,9 @@ class WrittenDate:
 
 def read_date(text: str, day_first: bool | None = None) -> WrittenDate | None:
     """None for what is no date that is known here, or none of the calendar."""
+    article = _ARTICLE.match(text)
     for form in _FORMS:
-        match = form.match(text)
+        match = form.match(text, article.end() if article else 0)
         if match and _CLOCK.fullmatch(text, match.end()):
             found = _read(text, match, day_first)
             if found:
@@ -149,8 +157,8 @@ def _rewritten(part: str, written: str, new: date, padded: bool) -> str:
 
 # How the rest of a date tells the language of its month: "1er mai", "1. mai", "1 de mayo".
 _SIGNS = (
-    (re.compile(r"^1er\b"), (4, 5)),
-    (re.compile(r"^\d+\. "), (2, 3)),
+    (re.compile(r"\b1er\b"), (4, 5)),
+    (re.compile(r"\b\d+\. "), (2, 3)),
     (re.compile(r" del? "), (6, 7)),
 )
 

@@ -15,9 +15,9 @@ from ft_assets.corpus.invented_words import fold, gender_of
 _WORD = re.compile(r"[^\W\d_](?:[\w'\u2019-]*\w)?\.?")
 _POSSESSIVE = re.compile(r"['\u2019]s$")
 _TITLES = frozenset(
-    "mr mrs ms miss mx dr prof professor sir madam lord lady rev capt sgt lt judge justice herr "  # noqa: SIM905
-    "frau fraulein monsieur madame mademoiselle mme mlle maitre senor senora senorita sr sra "
-    "srta signor signora ing dipl patient patientin paciente mister doctor doktor "
+    "mr mrs ms miss mx messrs mm mmes dr prof professor sir madam lord lady rev capt sgt lt judge "  # noqa: SIM905
+    "justice herr frau fraulein monsieur madame mademoiselle mme mlle maitre senor senora senorita "
+    "sr sra srta signor signora ing dipl patient patientin paciente mister doctor doktor "
     "docteur".split()
 )
 _SUFFIXES = frozenset("jr jnr sr snr ii iii iv md phd dds esq mba cpa bsc msc llm".split())  # noqa: SIM905
@@ -45,8 +45,8 @@ class Piece:
 class Person:
     """Folded names; "" for a part that is not known."""
 
-    given: str
-    family: str
+    given: str = field(repr=False)
+    family: str = field(repr=False)
 
     @property
     def complete(self) -> bool:
@@ -55,7 +55,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Mention:
-    text: str
+    text: str = field(repr=False)
     pieces: tuple[Piece, ...]
     person: Person
     sure: bool  # of which part a single word is

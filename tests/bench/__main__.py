@@ -21,7 +21,7 @@ PAGE = PROJECT / "docs" / "benchmarks.md"
 # Area -> modules of this folder, imported when the area is asked for.
 AREAS: dict[str, tuple[str, ...]] = {
     "platform": ("platform",),
-    "corpus": ("patterns", "dedup", "new_week", "memory", "lakefs"),
+    "corpus": ("patterns", "surrogates", "dedup", "new_week", "memory", "lakefs"),
 }
 
 

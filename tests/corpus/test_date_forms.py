@@ -36,6 +36,12 @@ from ft_assets.corpus.date_forms import read_date
         ("December 31", "April 10"),
         ("09/27", "12/27"),
         ("29.02.2000", "08.06.2000"),
+        ("el 30 de agosto de 1999", "el 8 de diciembre de 1999"),
+        ("Le 1er mai 2001", "Le 9 août 2001"),
+        ("on the 3rd of May 2001", "on the 11th of August 2001"),
+        ("sep-04", "dec-04"),
+        ("enero-03", "abril-03"),
+        ("año 2003", "año 2003"),
     ],
 )
 def test_moved_by_100_days(text, moved):
@@ -45,7 +51,17 @@ def test_moved_by_100_days(text, moved):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "next week", "99/99/9999", "30.02.2000", "Monday", "1980-02-01 and more", "0000"]
+    "text",
+    [
+        "",
+        "next week",
+        "99/99/9999",
+        "30.02.2000",
+        "Monday",
+        "Monday, 1 May 2000",
+        "1980-02-01 and more",
+        "0000",
+    ],
 )
 def test_what_is_no_date(text):
     assert read_date(text) is None
