@@ -77,6 +77,9 @@ class Anonymized:
             found = detector.find_in(together, operators.types)
             for document, rows, spans in zip(chunk, cleaned, found, strict=True):
                 names, spans_of = Placeholders(operators.types), iter(spans)
+                texts_of = (text for texts in rows for text in texts)
+                for text, found_in_it in zip(texts_of, spans, strict=True):
+                    names.learn(text, found_in_it)
                 masked = [
                     (names.mask(text, next(spans_of)), owner_of(row))
                     for (row, _), texts in zip(document, rows, strict=True)

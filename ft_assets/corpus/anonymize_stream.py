@@ -116,7 +116,9 @@ def _masked(
     spans = outside_placeholders(row["text"], found)
     for span in spans:
         counts.masked[span.type] = counts.masked.get(span.type, 0) + 1
-    masked = Placeholders(operators.types).mask(row["text"], spans)
+    names = Placeholders(operators.types)
+    names.learn(row["text"], spans)
+    masked = names.mask(row["text"], spans)
     subjects = of_row(row, SOURCE)
     (rendered,) = operators.render([(masked, Owner(subjects, subjects[0]))])
     if rendered.originals and keep:

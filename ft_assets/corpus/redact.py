@@ -1,7 +1,8 @@
 """Replace personal identifiers in the texts of one conversation by numbered placeholders.
 
 The same value keeps one placeholder through a conversation (`<EMAIL_1>`), however it is written:
-case does not count in addresses, separators do not count in numbers. Numbering starts anew with
+case does not count in addresses, separators do not count in numbers, and a person is known by parts
+of the name (persons.py). Numbering starts anew with
 every `Placeholders`, so two conversations cannot be joined on it. What is masked is what a detector
 (detector.py) found, and what patterns find in the text after that.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from ft_assets.corpus.detect import TYPES as PATTERN_TYPES
 from ft_assets.corpus.detect import Span, find
 from ft_assets.corpus.detector import TYPES
+from ft_assets.corpus.persons import People, parse
 
 # An age below 90 identifies nobody (HIPAA, 45 CFR 164.514(b)(2)) and medicine cannot do without it.
 # Places and organisations alone name no person.
@@ -53,6 +55,16 @@ class Placeholders:
     types: frozenset[str] = DEFAULT_TYPES
     _names: dict[tuple[str, str], str] = field(default_factory=dict)
     _used: dict[str, int] = field(default_factory=dict)
+    _people: People = field(default_factory=People)
+
+    def learn(self, text: str, spans: Sequence[Span]) -> None:
+        """Know the persons of a text, so that "Mr Smith" gets the placeholder of "John Smith".
+
+        Call it for all texts of a conversation before the first is masked.
+        """
+        for span in spans:
+            if span.type == "PERSON":
+                self._people.learn(parse(text[span.start : span.end]))
 
     def mask(self, text: str, spans: Sequence[Span] | None = None) -> Masked:
         """Return `text` with `spans` replaced; None: those that patterns find in it.
@@ -94,11 +106,17 @@ class Placeholders:
         return "".join([*parts, text[last:]]), replaced
 
     def _name(self, kind: str, value: str) -> str:
-        key = kind, normalised(kind, value)
+        key = kind, self._identity(kind, value)
         if key not in self._names:
             self._used[kind] = self._used.get(kind, 0) + 1
             self._names[key] = f"<{kind}_{self._used[kind]}>"
         return self._names[key]
+
+    def _identity(self, kind: str, value: str) -> str:
+        if kind == "PERSON":
+            person = self._people.resolve(parse(value))
+            return f"{person.given} {person.family}".strip() or normalised(kind, value)
+        return normalised(kind, value)
 
 
 def _moved(each: Replaced, by: int) -> Replaced:

@@ -23,6 +23,7 @@ from ft_resources.vault.originals import Originals, Revealed, UnknownToken
 
 ROLE_KEY = "FT_VAULT_ROLE_KEY"  # of the environment
 ALL_TYPES = "*"
+MIN_ROLE_KEY = 32  # characters
 MIN_REASON = 8  # characters
 MAX_REASON = 500
 
@@ -85,4 +86,6 @@ class Desk:
 
 
 def _proves(key: str, role: Role) -> bool:
+    if len(key) < MIN_ROLE_KEY:  # a password's hash could be guessed by who reads platform.yaml
+        return False
     return hmac.compare_digest(hashlib.sha256(os.fsencode(key)).hexdigest(), role.key_sha256)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ft_assets.corpus.detect import TYPES, find
+from ft_assets.corpus.detect import TYPES, Span, find
 from ft_assets.corpus.redact import DEFAULT_TYPES, Placeholders, residual
 
 
@@ -43,6 +43,17 @@ def test_one_value_has_one_placeholder_through_a_conversation():
     assert names.mask("I am a@x.com").text == "I am <EMAIL_1>"
     assert names.mask("b@x.com wrote to a@x.com").text == "<EMAIL_2> wrote to <EMAIL_1>"
     assert Placeholders().mask("b@x.com").text == "<EMAIL_1>"
+
+
+def test_a_person_has_one_placeholder_however_named():
+    texts = ["Mr Smith called", "Dear John Smith", "Smith, John Q.", "Ann Smith"]
+    whole = [Span(0, 8, "PERSON"), Span(5, 15, "PERSON"), Span(0, 14, "PERSON")]
+    spans = [[span] for span in (*whole, Span(0, 9, "PERSON"))]
+    names = Placeholders()
+    for text, found in zip(texts, spans, strict=True):
+        names.learn(text, found)
+    masked = [names.mask(text, found).text for text, found in zip(texts, spans, strict=True)]
+    assert masked == ["<PERSON_1> called", "Dear <PERSON_1>", "<PERSON_1>", "<PERSON_2>"]
 
 
 def test_placeholders_in_the_input_are_not_taken():

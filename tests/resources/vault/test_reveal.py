@@ -1,3 +1,5 @@
+import hashlib
+
 import pytest
 
 from ft_resources.vault.audit import AuditLog
@@ -6,6 +8,11 @@ from ft_resources.vault.originals import Originals
 from ft_resources.vault.reveal import Desk, Refused, Role, new_role_key
 from ft_resources.vault.store import KeyStore
 from tests.resources.vault.test_originals import Kept
+
+
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
 
 KEY, DIGEST = new_role_key()
 OTHER_KEY, OTHER_DIGEST = new_role_key()
@@ -69,6 +76,12 @@ def test_a_refusal_is_told_and_logged(desk, asked, why):
     assert entry["outcome"] == "refused"
     assert why in str(entry["why"])
     assert len(str(entry["reason"])) <= 500
+
+
+def test_a_password_proves_nothing(desk):
+    weak = Desk(desk.originals, desk.audit, {"weak": Role(frozenset("*"), sha256("hunter2"))})
+    with pytest.raises(Refused, match="not proved"):
+        ask(weak, role="weak", key="hunter2")
 
 
 def test_a_text_that_is_no_token_is_not_written_down(desk):

@@ -1,3 +1,5 @@
+import multiprocessing
+
 import pytest
 
 from ft_resources.secrets import kept_secrets, write_secrets
@@ -86,3 +88,27 @@ def test_keys_are_not_shown(vault):
 def test_without_a_key_it_says_so(tmp_path):
     with pytest.raises(VaultError, match="set FT_TENANT_KEY"):
         prepare(tmp_path, {})
+
+
+def _rotate_many(folder):
+    keys = prepare(folder, {})
+    rewrap(folder / "keys.db", "acme", keys)
+    finish(folder, keys)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.1, 0.2])
+def test_killed_at_any_moment_no_key_is_lost(tmp_path, after):
+    write_secrets(tmp_path, {"FT_TENANT_KEY": OLD})
+    store = KeyStore(tmp_path / "keys.db", TenantKey.parse("acme", OLD))
+    ids = [store.subject_id(f"user:{n}") for n in range(3000)]
+    keys = store.keys_for_writing(ids)
+    worker = multiprocessing.get_context("fork").Process(target=_rotate_many, args=(tmp_path,))
+    worker.start()
+    worker.join(after)
+    worker.kill()
+    worker.join()
+    _rotate_many(tmp_path)
+    kept = kept_secrets(tmp_path)
+    rotated = KeyStore(tmp_path / "keys.db", TenantKey.parse("acme", kept["FT_TENANT_KEY"]))
+    assert rotated.keys(ids) == keys
+    assert kept["FT_TENANT_KEY"] != OLD
