@@ -19,7 +19,6 @@ _KEPT: dict[str, Detector] = {}  # the one used last, by digest
     group_name="corpus",
     kinds={"lakefs", "pytorch"},
     code_version="1",
-    pool="trainer",
 )
 def pii_tagger(context: dg.AssetExecutionContext, lakefs: LakeFS) -> dg.MaterializeResult:
     """What finds names, addresses and places in texts: trained here, or a model named in its place.

@@ -10,13 +10,16 @@ nothing is learned from their tokens. Types we do not look for are outside.
 import gzip
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ft_assets.corpus.detect import Span
 from ft_assets.corpus.tagger.labels import LABELS, NUMBER, OUTSIDE, our_type
+from ft_assets.corpus.tagger.tokens import Tokens
 
 ANYTHING = (1 << len(LABELS)) - 1
 _NEAR = 2  # tokens
@@ -33,25 +36,20 @@ class Annotated:
     source: str
     silent: int = 0  # labels that this source does not annotate, as bits by their number
 
-    def allowed(self, tokens: Sequence[tuple[int, int]]) -> list[int]:
+    def allowed(self, tokens: Tokens) -> list[int]:
         """For each token the labels it may have, as bits by their number."""
         outside = 1 << NUMBER[OUTSIDE]
-        allowed = [outside] * len(tokens)
-        for place, (start, _) in enumerate(tokens):
-            if self.text[start].isdecimal():
-                near = range(max(0, place - _NEAR), min(len(tokens), place + _NEAR + 1))
-                for neighbour in near:
-                    allowed[neighbour] = outside | self.silent
-        spans = iter(sorted(self.spans))
-        span = next(spans, None)
-        for place, (start, end) in enumerate(tokens):
-            while span and span.end <= start:
-                span = next(spans, None)
-            if span is None:
-                break
-            if span.start < end:
-                unclear = span.type.startswith("_")
-                allowed[place] = ANYTHING if unclear else 1 << NUMBER[span.type]
+        allowed = [outside] * len(tokens.words)
+        for place, word in enumerate(tokens.words):
+            if word[0].isdecimal():
+                for near in range(max(0, place - _NEAR), min(len(allowed), place + _NEAR + 1)):
+                    allowed[near] = outside | self.silent
+        for span in self.spans:
+            first = np.searchsorted(tokens.ends, span.start, side="right")
+            last = np.searchsorted(tokens.starts, span.end, side="left")
+            unclear = span.type.startswith("_")
+            label = ANYTHING if unclear else 1 << NUMBER[span.type]
+            allowed[first:last] = [label] * int(last - first)
         return allowed
 
 

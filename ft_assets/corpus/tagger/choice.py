@@ -5,6 +5,7 @@ texts share it. What is handed on is the file of a trained one, or a record of w
 place.
 """
 
+import fcntl
 import glob
 import hashlib
 import json
@@ -97,16 +98,19 @@ def trained(settings: Platform, report: Report) -> bytes:
     """The file of the trained tagger: found by digest, or learned now."""
     spec = spec_of(settings)
     file = kept_at(settings, spec)
-    if file.is_file():
-        return file.read_bytes()
-    report("learning to find names; this takes minutes, once")
-    content = learn(spec, report)
-    _keep(file, content)
-    return content
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # Two that need the same tagger at once: the second waits for the first.
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if file.is_file():
+            return file.read_bytes()
+        report("learning to find names; this takes minutes, once")
+        content = learn(spec, report)
+        _keep(file, content)
+        return content
 
 
 def _keep(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=file.parent, suffix=".part")
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)

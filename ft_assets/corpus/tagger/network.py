@@ -7,8 +7,7 @@ label. numpy alone, so that masking text does not load a learning library; train
 weights with torch.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -16,83 +15,85 @@ from ft_assets.corpus.tagger.tokens import features
 
 Array = np.ndarray
 
-DILATIONS = (1, 1, 2, 4)
+DILATIONS = (1, 2, 4)
 REACH = sum(DILATIONS)  # places on either side that a token sees
+_AT_ONCE = 4096  # tokens: bounds the memory, and what is at work stays in the caches
 _KEPT = 100_000  # tokens whose vectors are kept
 
 
-@dataclass(frozen=True)
-class Sentence:
-    """The tokens of one text: strings, whether each touches the one before it, pattern numbers."""
+class _Vocabulary(dict[str, int]):
+    """The place of each token's vector among those that were computed."""
 
-    tokens: Sequence[str]
-    glued: Array  # bool [n]
-    patterns: Array  # int [n], 0: none
+    def __init__(self, table: Array) -> None:
+        super().__init__()
+        self._table = table
+        self.vectors = np.zeros((1024, table.shape[1]), np.float32)
+
+    def __missing__(self, token: str) -> int:
+        number = len(self)
+        if number == len(self.vectors):
+            self.vectors = np.concatenate([self.vectors, np.zeros_like(self.vectors)])
+        named, like = features(token)
+        rows = [*named, *like]
+        self.vectors[number] = self._table[rows].sum(axis=0) / np.float32(np.sqrt(len(rows)))
+        self[token] = number
+        return number
 
 
 class Network:
-    """`weights`: table [rows, width], glued [width], patterns [numbers, width], for each layer
+    """`weights`: table [rows, width], glued [width], patterns [labels, width], for each layer
     `layer{i}` [3 * width, width] and `bias{i}` [width], output [width, labels], output_bias.
     """
 
     def __init__(self, weights: Mapping[str, Array]) -> None:
-        self._weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
-        width = self._weights["table"].shape[1]
-        self._numbers: dict[str, int] = {}
-        self._vectors = np.zeros((1024, width), np.float32)
+        known = {name: np.asarray(value, np.float32) for name, value in weights.items()}
+        self._vocabulary = _Vocabulary(known["table"])
+        self._glued, self._patterns = known["glued"], known["patterns"]
+        self._output, self._output_bias = known["output"], known["output_bias"]
+        # What a place gives to the one after it, to itself and to the one before it, side by side.
+        self._layers = [
+            (np.hstack(np.split(known[f"layer{n}"], 3)), known[f"bias{n}"], dilation)
+            for n, dilation in enumerate(DILATIONS)
+        ]
 
-    def probabilities(self, texts: Sequence[Sentence]) -> list[Array]:
-        """For each text float32 [tokens, labels]; a text does not depend on the others."""
-        if len(self._numbers) > _KEPT:
-            self._numbers.clear()
-        sizes = [len(text.tokens) for text in texts]
-        gap = max(DILATIONS)
-        length = sum(sizes) + gap * (len(texts) + 1)
-        number_of = self._number_of
-        numbers = np.zeros(length, np.int64)
-        glued = np.zeros(length, bool)
-        patterns = np.zeros(length, np.int64)
-        real = np.zeros((length, 1), np.float32)
-        places, place = [], gap
-        for text, size in zip(texts, sizes, strict=True):
-            there = slice(place, place + size)
-            numbers[there] = [number_of(token) for token in text.tokens]
-            glued[there], patterns[there], real[there] = text.glued, text.patterns, 1
-            places.append(there)
-            place += size + gap
-        weights = self._weights
-        state = self._vectors[numbers]
-        state[glued] += weights["glued"]
-        state += weights["patterns"][patterns]
-        state *= real
-        for layer, dilation in enumerate(DILATIONS):
-            matrix, width = weights[f"layer{layer}"], state.shape[1]
-            left, middle, right = matrix[:width], matrix[width : 2 * width], matrix[2 * width :]
-            update = state @ middle
-            update[dilation:] += state[:-dilation] @ left
-            update[:-dilation] += state[dilation:] @ right
-            update += weights[f"bias{layer}"]
+    def probabilities(
+        self, tokens: Iterable[str], glued: Array, patterns: Array, real: Array
+    ) -> Array:
+        """float32 [n, labels] for n tokens: whether each touches the one before it (bool [n]),
+        what patterns say of it (int [n], the number of a label), and whether it is part of a text
+        (bool [n]). Texts are apart when max(DILATIONS) places between them are not.
+        """
+        if len(self._vocabulary) > _KEPT:
+            self._vocabulary.clear()
+        size = len(glued)
+        numbers = np.fromiter(map(self._vocabulary.__getitem__, tokens), np.int64, size)
+        parts = []
+        for first in range(0, size, _AT_ONCE):
+            start, end = max(0, first - REACH), min(size, first + _AT_ONCE + REACH)
+            there = slice(start, end)
+            part = self._some(numbers[there], glued[there], patterns[there], real[there])
+            parts.append(part[first - start : first - start + _AT_ONCE])
+        return np.concatenate(parts) if parts else np.zeros((0, len(self._output_bias)), np.float32)
+
+    def _some(self, numbers: Array, glued: Array, patterns: Array, real: Array) -> Array:
+        unreal = np.flatnonzero(~real)
+        state = self._vocabulary.vectors[numbers]
+        state[glued] += self._glued
+        state += self._patterns[patterns]
+        state[unreal] = 0
+        width = state.shape[1]
+        for matrix, bias, dilation in self._layers:
+            given = state @ matrix
+            update = given[:, width : 2 * width]
+            update[dilation:] += given[:-dilation, :width]
+            update[:-dilation] += given[dilation:, 2 * width :]
+            update += bias
             np.maximum(update, 0, out=update)
-            update *= real
+            update[unreal] = 0
             state += update
-        logits = state @ weights["output"] + weights["output_bias"]
+        logits = state @ self._output
+        logits += self._output_bias
         logits -= logits.max(axis=1, keepdims=True)
         np.exp(logits, out=logits)
         logits /= logits.sum(axis=1, keepdims=True)
-        return [logits[there] for there in places]
-
-    def _number_of(self, token: str) -> int:
-        number = self._numbers.get(token)
-        if number is None:
-            number = len(self._numbers)
-            if number == len(self._vectors):
-                self._vectors = np.concatenate([self._vectors, np.zeros_like(self._vectors)])
-            self._vectors[number] = self._vector(token)
-            self._numbers[token] = number
-        return number
-
-    def _vector(self, token: str) -> Array:
-        named, like = features(token)
-        return self._weights["table"][[*named, *like]].sum(axis=0) / np.float32(
-            np.sqrt(len(named) + len(like))
-        )
+        return logits

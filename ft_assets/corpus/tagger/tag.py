@@ -11,9 +11,10 @@ import numpy as np
 
 from ft_assets.corpus.detect import Span
 from ft_assets.corpus.tagger.labels import LABELS, NUMBER, OUTSIDE
-from ft_assets.corpus.tagger.network import Array, Network, Sentence
-from ft_assets.corpus.tagger.tokens import token_spans
+from ft_assets.corpus.tagger.network import DILATIONS, Array, Network
+from ft_assets.corpus.tagger.tokens import Tokens, split
 
+_APART = "\x00" * max(DILATIONS)
 _TOGETHER = 1 << 15  # characters of texts that are tagged at once
 # A word that is part of a person's name elsewhere in the document: a first name that is also a word
 # ("Will") stays where the network is sure of it.
@@ -50,18 +51,21 @@ _FORMS: dict[str, Callable[[str], bool]] = {
 }
 
 
-def sentence(text: str, tokens: Sequence[tuple[int, int]], found: Sequence[Span]) -> Sentence:
-    """A text as the network takes it; `found` is what patterns found in it, sorted."""
-    places = np.array(tokens, np.int64).reshape(-1, 2)
-    starts, ends = places[:, 0], places[:, 1]
-    glued = np.zeros(len(tokens), bool)
-    glued[1:] = starts[1:] == ends[:-1]
-    patterns = np.zeros(len(tokens), np.int64)
+def pattern_numbers(tokens: Tokens, found: Iterable[Span]) -> Array:
+    """For each token the number of the label that patterns give it; 0, which is O, for none."""
+    numbers = np.zeros(len(tokens.words), np.int64)
     for span in found:
-        first = np.searchsorted(ends, span.start, side="right")
-        last = np.searchsorted(starts, span.end, side="left")
-        patterns[first:last] = NUMBER[span.type]
-    return Sentence([text[start:end] for start, end in tokens], glued, patterns)
+        first = np.searchsorted(tokens.ends, span.start, side="right")
+        last = np.searchsorted(tokens.starts, span.end, side="left")
+        numbers[first:last] = NUMBER[span.type]
+    return numbers
+
+
+def touching(tokens: Tokens) -> Array:
+    """For each token whether it touches the one before it."""
+    glued = np.zeros(len(tokens.words), bool)
+    glued[1:] = tokens.starts[1:] == tokens.ends[:-1]
+    return glued
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,13 @@ class _Tagged:
     """A text with the network's opinion of each token."""
 
     text: str
-    tokens: Sequence[tuple[int, int]]
-    words: Sequence[str]
+    starts: Array  # in the text
+    ends: Array
     outside: Array  # float32 [tokens], probability of being nothing
     labels: Array  # int [tokens], the best label besides
+
+    def word(self, place: int) -> str:
+        return self.text[self.starts[place] : self.ends[place]]
 
 
 class Tagger:
@@ -110,27 +117,45 @@ class Tagger:
             if length >= _TOGETHER:
                 yield from self._tagged_together(texts[first : last + 1], found[first : last + 1])
                 first, length = last + 1, 0
-        yield from self._tagged_together(texts[first:], found[first:])
+        if texts[first:]:
+            yield from self._tagged_together(texts[first:], found[first:])
 
     def _tagged_together(
         self, texts: Sequence[str], found: Sequence[Sequence[Span]]
     ) -> Iterator[_Tagged]:
-        tokens = [token_spans(text) for text in texts]
-        sentences = [sentence(*one) for one in zip(texts, tokens, found, strict=True)]
-        tables = self._network.probabilities(sentences)
-        outside = NUMBER[OUTSIDE]
-        for text, spans, words, table in zip(texts, tokens, sentences, tables, strict=True):
-            nothing = table[:, outside].copy()
-            table[:, outside] = 0
-            yield _Tagged(text, spans, words.tokens, nothing, table.argmax(axis=1))
+        """As one long text; between two are so many signs that they do not see each other."""
+        tokens = split(_APART.join(texts))
+        sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+        begins = np.cumsum(sizes + len(_APART)) - sizes - len(_APART)
+        firsts = np.searchsorted(tokens.starts, begins)
+        lasts = np.searchsorted(tokens.starts, begins + sizes)
+        real = np.zeros(len(tokens.words), bool)
+        for first, last in zip(firsts, lasts, strict=True):
+            real[first:last] = True
+        glued = touching(tokens)
+        glued[firsts[firsts < len(glued)]] = False
+        shifted = (
+            Span(span.start + begin, span.end + begin, span.type)
+            for spans, begin in zip(found, begins.tolist(), strict=True)
+            for span in spans
+        )
+        patterns = pattern_numbers(tokens, shifted)
+        table = self._network.probabilities(tokens.words, glued, patterns, real)
+        outside = table[:, NUMBER[OUTSIDE]].copy()
+        table[:, NUMBER[OUTSIDE]] = 0
+        labels = table.argmax(axis=1)
+        for text, begin, first, last in zip(texts, begins, firsts, lasts, strict=True):
+            there = slice(first, last)
+            starts, ends = tokens.starts[there] - begin, tokens.ends[there] - begin
+            yield _Tagged(text, starts, ends, outside[there], labels[there])
 
     def _names(self, texts: Iterable[_Tagged]) -> frozenset[str]:
         """Words that are part of a person's name somewhere in a document, without case."""
         names = set()
         for text in texts:
             people = (text.outside < self.threshold / 2) & (text.labels == _PERSON)
-            for place in np.flatnonzero(people):
-                word = text.words[place]
+            for place in np.flatnonzero(people).tolist():
+                word = text.word(place)
                 if len(word) >= _NAME_LENGTH and word.isalpha() and not word.islower():
                     names.add(word.casefold())
         return frozenset(names)
@@ -139,17 +164,34 @@ class Tagger:
         personal = text.outside < self.threshold
         labels = text.labels
         if names:
-            again = [
-                place
-                for place in np.flatnonzero(~personal & (text.outside < _SURE)).tolist()
-                if text.words[place].casefold() in names
-            ]
+            doubtful = np.flatnonzero((text.outside < _SURE) & ~personal).tolist()
+            again = [place for place in doubtful if text.word(place).casefold() in names]
             personal[again], labels[again] = True, _PERSON
-        spans = _merged(text.text, text.tokens, np.flatnonzero(personal), labels)
-        for span in apart_from(text.text, spans, found):
+        for span in apart_from(text.text, _merged(text, np.flatnonzero(personal)), found):
             form = _FORMS.get(span.type)
             if form and form(text.text[span.start : span.end]):
                 yield span
+
+
+def _merged(text: _Tagged, chosen: Array) -> Iterator[Span]:
+    """One span for neighbours of one label with at most blanks between them."""
+    start = end = 0
+    kind = ""
+    places = zip(
+        text.starts[chosen].tolist(),
+        text.ends[chosen].tolist(),
+        text.labels[chosen].tolist(),
+        strict=True,
+    )
+    for first, last, number in places:
+        if LABELS[number] == kind and not text.text[end:first].strip(" \t\xa0"):
+            end = last
+            continue
+        if kind:
+            yield Span(start, end, kind)
+        start, end, kind = first, last, LABELS[number]
+    if kind:
+        yield Span(start, end, kind)
 
 
 def apart_from(text: str, spans: Iterable[Span], others: Sequence[Span]) -> Iterator[Span]:
@@ -164,25 +206,6 @@ def apart_from(text: str, spans: Iterable[Span], others: Sequence[Span]) -> Iter
             end -= 1
         if start < end:
             yield Span(start, end, kind)
-
-
-def _merged(
-    text: str, tokens: Sequence[tuple[int, int]], chosen: Array, labels: Array
-) -> Iterator[Span]:
-    """One span for neighbours of one label with at most blanks between them."""
-    start = end = 0
-    kind = ""
-    for place in chosen.tolist():
-        first, last = tokens[place]
-        label = LABELS[labels[place]]
-        if label == kind and not text[end:first].strip(" \t\xa0"):
-            end = last
-            continue
-        if kind:
-            yield Span(start, end, kind)
-        start, end, kind = first, last, label
-    if kind:
-        yield Span(start, end, kind)
 
 
 def _beside(spans: Iterable[Span], others: Sequence[Span]) -> Iterator[Span]:

@@ -9,19 +9,37 @@ the network (network.py): the word, its shape, its beginning and end, its letter
 import re
 import unicodedata
 from functools import lru_cache
+from typing import NamedTuple
 from zlib import crc32
+
+import numpy as np
 
 ROWS = 1 << 16  # of the table of features
 PAD = 0  # the row of no feature: always zero
 
-_TOKEN = re.compile(r"[^\W\d_]+|\d+|\n|[^\w\s]|_")
+# Every character is in one match; those of white space but the end of a line are no tokens.
+_PIECE = re.compile(r"[^\W\d_]+|\d+|\n|[^\S\n]+|[^\w\s]|_")
 _LONGEST = 24  # letters of a token that are looked at
 _RUNS = re.compile(r"X{2,}|x{2,}|d{5,}")
 
 
-def token_spans(text: str) -> list[tuple[int, int]]:
-    """(start, end) of each token in code points, in order; white space is part of none."""
-    return [match.span() for match in _TOKEN.finditer(text)]
+class Tokens(NamedTuple):
+    """The tokens of a text in order; starts and ends are int64 [tokens], in code points."""
+
+    words: list[str]
+    starts: np.ndarray
+    ends: np.ndarray
+
+
+def split(text: str) -> Tokens:
+    pieces = _PIECE.findall(text)
+    ends = np.cumsum(np.fromiter(map(len, pieces), np.int64, len(pieces)))
+    words, places = [], []
+    for place, piece in enumerate(pieces):
+        if not piece.isspace() or piece == "\n":
+            words.append(piece)
+            places.append(place)
+    return Tokens(words, np.concatenate([[0], ends])[places], ends[places])
 
 
 @lru_cache(maxsize=1 << 17)

@@ -17,8 +17,8 @@ from ft_assets.corpus.detect import find_many
 from ft_assets.corpus.tagger.annotated import ANYTHING, Annotated
 from ft_assets.corpus.tagger.labels import LABELS
 from ft_assets.corpus.tagger.network import DILATIONS, Array
-from ft_assets.corpus.tagger.tag import sentence
-from ft_assets.corpus.tagger.tokens import ROWS, features, token_spans
+from ft_assets.corpus.tagger.tag import pattern_numbers, touching
+from ft_assets.corpus.tagger.tokens import ROWS, features, split
 
 _GAP = max(DILATIONS)
 _STRETCH = 48  # tokens
@@ -56,15 +56,14 @@ def prepare(texts: Sequence[Annotated]) -> _Prepared:
     columns: list[list[Array]] = [[], [], [], []]
     starts = [0]
     for text, found in zip(texts, find_many([text.text for text in texts]), strict=True):
-        spans = token_spans(text.text)
-        described = sentence(text.text, spans, found)
+        tokens = split(text.text)
         columns[0].append(
-            np.array([numbers.setdefault(t, len(numbers)) for t in described.tokens], np.int64)
+            np.array([numbers.setdefault(w, len(numbers)) for w in tokens.words], np.int64)
         )
-        columns[1].append(described.glued)
-        columns[2].append(described.patterns)
-        columns[3].append(np.array(text.allowed(spans), np.int64))
-        starts.append(starts[-1] + len(spans))
+        columns[1].append(touching(tokens))
+        columns[2].append(pattern_numbers(tokens, found))
+        columns[3].append(np.array(text.allowed(tokens), np.int64))
+        starts.append(starts[-1] + len(tokens.words))
     joined = [np.concatenate(column) for column in columns]
     return _Prepared(*joined, starts, list(numbers))
 

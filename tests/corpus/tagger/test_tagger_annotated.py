@@ -6,7 +6,7 @@ import pytest
 from ft_assets.corpus.detect import Span
 from ft_assets.corpus.tagger.annotated import ANYTHING, Annotated, AnnotationError, read_annotated
 from ft_assets.corpus.tagger.labels import NUMBER
-from ft_assets.corpus.tagger.tokens import token_spans
+from ft_assets.corpus.tagger.tokens import split
 
 ROWS = [
     {"text": "Ann Lee, 42", "spans": [[0, 7, "PER"], [9, 11, "_AGE"]], "source": "people"},
@@ -35,7 +35,7 @@ def test_types_get_our_names_and_silence_is_known(tmp_path, name):
 def test_what_a_token_may_be():
     text = "Ann Lee is here, she said, with 2 dogs and Bob"
     row = Annotated(text, (Span(0, 7, "PERSON"),), "s", silent=bits("AGE", "DATE"))
-    allowed = row.allowed(token_spans(text))
+    allowed = row.allowed(split(text))
     assert allowed[:3] == [bits("PERSON"), bits("PERSON"), bits("O")]
     # Near a digit a silent source may have left something out; elsewhere not.
     assert allowed[9:11] == [bits("O", "AGE", "DATE")] * 2
@@ -44,7 +44,7 @@ def test_what_a_token_may_be():
 
 def test_unclear_spans_teach_nothing():
     row = Annotated("seen at 10:30 by", (Span(8, 13, "_TIME"),), "s")
-    assert row.allowed(token_spans(row.text))[2:5] == [ANYTHING] * 3
+    assert row.allowed(split(row.text))[2:5] == [ANYTHING] * 3
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from ft_assets.corpus.tagger.tokens import ROWS, features, token_spans
+from ft_assets.corpus.tagger.tokens import ROWS, features, split
 
 
 @pytest.mark.parametrize(
@@ -17,12 +17,15 @@ from ft_assets.corpus.tagger.tokens import ROWS, features, token_spans
     ],
 )
 def test_tokens(text, tokens):
-    assert [text[start:end] for start, end in token_spans(text)] == tokens
+    found = split(text)
+    assert found.words == tokens
+    assert [text[a:b] for a, b in zip(found.starts, found.ends, strict=True)] == tokens
 
 
 def test_no_letter_or_digit_is_outside_a_token():
     text = "é ñ ½ ² Ⅷ ʰ ৩ x٣ \ud800 \U0001d7d8 a\u0301b"
-    covered = {place for start, end in token_spans(text) for place in range(start, end)}
+    _, starts, ends = split(text)
+    covered = {place for a, b in zip(starts, ends, strict=True) for place in range(a, b)}
     assert all(place in covered for place, char in enumerate(text) if char.isalnum())
 
 

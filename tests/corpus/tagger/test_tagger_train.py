@@ -8,8 +8,8 @@ from ft_assets.corpus.tagger.generated.texts import generate
 from ft_assets.corpus.tagger.learn import Spec, choose_threshold, find_all, learn
 from ft_assets.corpus.tagger.network import Network
 from ft_assets.corpus.tagger.score import DIRECT, score
-from ft_assets.corpus.tagger.tag import Tagger, sentence
-from ft_assets.corpus.tagger.tokens import token_spans
+from ft_assets.corpus.tagger.tag import Tagger, pattern_numbers, touching
+from ft_assets.corpus.tagger.tokens import split
 from ft_assets.corpus.tagger.train import Recipe, Training, _Bags, _inputs, prepare
 
 QUICK = Spec(generated=1200, epochs=5, threads=1)
@@ -60,23 +60,30 @@ def test_running_and_learning_compute_the_same():
     training.learn(texts, 1)
     network = Network(training.weights())
     for text, found in zip(texts, find_many([t.text for t in texts]), strict=True):
-        tokens = token_spans(text.text)
-        [table] = network.probabilities([sentence(text.text, tokens, found)])
+        tokens = split(text.text)
+        real = np.ones(len(tokens.words), bool)
+        table = network.probabilities(
+            tokens.words, touching(tokens), pattern_numbers(tokens, found), real
+        )
         prepared = prepare([text])
-        batch = np.arange(len(tokens))[None]
+        batch = np.arange(len(tokens.words))[None]
         inputs = _inputs(prepared, _Bags(prepared.tokens), batch, np.random.default_rng(0), 0.0)
         rows, begins, scale, shown, glued, patterns, real, _, _ = inputs
         logits = []
         for label in range(table.shape[1]):
-            only = f.one_hot(torch.tensor(label), table.shape[1]).bool().expand(1, len(tokens), -1)
-            every = torch.ones(1, len(tokens), dtype=torch.bool)
+            only = (
+                f.one_hot(torch.tensor(label), table.shape[1])
+                .bool()
+                .expand(1, len(tokens.words), -1)
+            )
+            every = torch.ones(1, len(tokens.words), dtype=torch.bool)
             training._model.eval()
             losses = [
                 training._model(
                     rows, begins, scale, shown, glued, patterns, real, only, every & (place == at)
                 )
-                for at in range(min(3, len(tokens)))
-                for place in [torch.arange(len(tokens))[None]]
+                for at in range(min(3, len(tokens.words)))
+                for place in [torch.arange(len(tokens.words))[None]]
             ]
             logits.append([-loss.item() for loss in losses])
         expected = np.exp(np.array(logits).T)
