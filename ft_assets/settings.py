@@ -78,7 +78,7 @@ class Sources(Section):
 
     logs: Feeds = _landed("logs")
     documents: Feeds = _landed("documents", "/**")
-    annotations: Feeds = _landed("annotations")
+    annotations: Feeds = _landed("annotations", "/**")
     corrections: Feeds = _landed("corrections")
     users: Feeds = _landed("users")
     eval: Feeds = _landed("eval")
@@ -87,6 +87,8 @@ class Sources(Section):
     def _fields_are_known(self) -> "Sources":
         for kind, model in MODELS.items():
             for place, feed in enumerate(getattr(self, kind)):
+                if feed.export and kind != "annotations":
+                    raise ValueError(f"{kind}.{place}.export: only annotations are exported so")
                 if unknown := sorted(set(feed.map) - set(model.model_fields)):
                     raise ValueError(
                         f"{kind}.{place}.map.{unknown[0]}: {kind} have no such field; "

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ft_assets.raw.annotation_exports import annotation_of, expand
 from ft_assets.raw.convert import convert
 from ft_assets.raw.feed import Feed
 from ft_assets.raw.formats import DOCUMENTS, TABLES, Format, format_of, read_records
@@ -43,7 +44,9 @@ class Delivery:
             return found
         if isinstance(self.feed, Resubmitted):
             found = without_marks(found)
-        if self.feed.map:
+        if self.feed.export:
+            found = annotation_of(found, self.feed.map)
+        elif self.feed.map:
             found = apply(self.feed.map, found)
         if self.fill_domain and "domain" in model.model_fields:
             found = {"domain": domain, **found}
@@ -89,6 +92,15 @@ def open_delivery(file: Source) -> Delivery:
             bool(file.feed.map),
         )
     form = Format(file.feed.format) if file.feed.format else format_of(file)
+    if export := file.feed.export:
+        return Delivery(
+            file.name,
+            file.feed,
+            True,
+            False,
+            lambda max_bytes: expand(read_records(file, form, max_bytes), export),
+            True,
+        )
     types = form in TABLES if file.feed.convert is None else file.feed.convert
     return Delivery(
         file.name,

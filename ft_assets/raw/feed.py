@@ -46,6 +46,7 @@ class Feed(BaseModel):
     watch: str | None = None  # a small query whose answer changes when that of `query` does
     format: FormatName | None = None  # null: told by content and name
     map: dict[str, FieldRule] = {}
+    export: Literal["label_studio", "argilla"] | None = None  # annotations: the tool's JSON export
     documents: DocumentRules = DocumentRules()  # of text, Markdown, HTML, PDF and DOCX files
     convert: bool | None = None  # types by the schema; null: where the format has too few
     unknown_fields: UnknownFields | None = None  # null: as the platform says

@@ -259,7 +259,9 @@ class _Taken:
 
     def add(self, seen: Seen) -> None:
         self.lines[seen.week, seen.file] += 1
-        if seen.problem:
+        if seen.problem and seen.problem.reason is Reason.UNANSWERED:
+            self._drop(seen, Reason.UNANSWERED.value)
+        elif seen.problem:
             if self._refuse(seen, seen.problem) and self.model is User:
                 self._suspend(seen)
         elif seen.row is not None:

@@ -110,11 +110,13 @@ def apply(rules: Rules, fields: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in fields.items()
         if name not in read
     }
-    for name, rule in rules.items():
-        value = rule.value(fields)
-        if value is not _MISSING:
-            result[name] = value
-    return result
+    return {**result, **values_of(rules, fields)}
+
+
+def values_of(rules: Rules, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What the rules alone give."""
+    found = {name: rule.value(fields) for name, rule in rules.items()}
+    return {name: value for name, value in found.items() if value is not _MISSING}
 
 
 def _find(fields: Any, path: str) -> Any:

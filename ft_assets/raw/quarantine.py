@@ -27,6 +27,7 @@ class Reason(StrEnum):
     DUPLICATE_KEY = "duplicate_key"  # two values for one field: nobody can say which one holds
     NOT_AN_OBJECT = "not_an_object"
     LONE_SURROGATE = "lone_surrogate"  # an escape that is no character; cannot be written as UTF-8
+    UNANSWERED = "unanswered"  # a task without an answer of a person; dropped, not quarantined
     DOMAIN_MISMATCH = "domain_mismatch"
     MISSING_FIELD = "missing_field"
     WRONG_TYPE = "wrong_type"

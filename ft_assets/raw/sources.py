@@ -35,6 +35,8 @@ DOCUMENT_NAME = re.compile(rf".+{DOCUMENT_ENDINGS}(\.[0-9]+)?(\.gz)?", re.IGNORE
 SIDECAR = re.compile(r"(.+)\.meta\.(ya?ml|json)", re.IGNORECASE)  # tells about the file beside it
 DATA_NAME = re.compile(rf".+{ENDINGS}(\.[0-9]+)?(\.gz)?", re.IGNORECASE)  # .1: rotated
 # Written beside the real file until an upload is complete.
+# What Hugging Face's `datasets` writes beside the data.
+DATASET_NOTES = re.compile(r"(dataset_info|dataset_infos|dataset_dict|state)\.json|cache-.*\.arrow")
 UNFINISHED_NAME = re.compile(r"\..*|.*(\.tmp|\.part|\.partial|\.crdownload|\.swp|~)")
 BROKEN_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
 
@@ -147,13 +149,21 @@ def _matches(
     filesystem: fsspec.AbstractFileSystem, path: str, names: re.Pattern[str]
 ) -> list[dict]:
     def fit(found: Iterable[dict]) -> list[dict]:
-        return [x for x in found if names.fullmatch(_base(x)) or SIDECAR.fullmatch(_base(x))]
+        return [
+            x
+            for x in found
+            if (names.fullmatch(_base(x)) or SIDECAR.fullmatch(_base(x)))
+            and not DATASET_NOTES.fullmatch(_base(x))
+        ]
 
     if filesystem.isfile(path):  # before globbing: a name may hold [ or *
         beside = [f"{path}.meta.{ending}" for ending in ("yaml", "yml", "json")]
         return [filesystem.info(x) for x in (path, *filter(filesystem.isfile, beside))]
     if filesystem.isdir(path):
-        found = fit(filesystem.ls(path, detail=True))
+        inside = filesystem.ls(path, detail=True)
+        found = fit(inside)
+        if any(_base(info) == "dataset_dict.json" for info in inside):  # a folder per split
+            found += fit(filesystem.glob(f"{path}/*/*", detail=True).values())
     elif re.search(r"[*?\[]", path):
         found = filesystem.glob(path, detail=True).values()
         if re.fullmatch(r"[^.]*\*", path.rsplit("/", 1)[-1]):
