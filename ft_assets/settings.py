@@ -226,6 +226,7 @@ class AdapterSettings(Section):
     seed: int = 0
     threads: Annotated[int, Field(ge=1)] = 2  # part of what the adapter's bytes depend on
     timeout_minutes: Annotated[float, Field(gt=0)] = 120
+    encoded: str = "{state}/encoded"  # of each domain the tokens of its newest corpus
 
 
 class EvaluationSettings(Section):

@@ -112,6 +112,10 @@ def lora_adapter(
                 {
                     "domain": domain,
                     "corpus": str(corpus),
+                    "tokens": {
+                        "folder": f"{settings.path(settings.adapters.encoded)}/{domain}",
+                        "corpus": ref.digest,
+                    },
                     "out": str(work / "adapters" / domain),
                     "seed": seed,
                 }
@@ -179,6 +183,7 @@ def lora_adapter(
                 "adapter": name,
                 "digest": record["digest"],
                 "base_digest": base["digest"],
+                "chat_template": record["chat_template"],
                 "corpus_uri": training_corpus[domain].uri,
                 "recipe": recipe.name,
                 "steps": record["steps"],

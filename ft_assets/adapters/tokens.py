@@ -12,6 +12,7 @@ a conversation, and attention reaches over the border to the one before (no bloc
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -86,12 +87,30 @@ def pack(examples: Sequence[Tokens], row_tokens: int, pad: int) -> tuple[np.ndar
     """
     ids = np.fromiter((i for e in examples for i in e.ids), dtype=np.int64)
     labels = np.fromiter((i for e in examples for i in e.labels), dtype=np.int64)
+    return pack_joined(ids, labels, row_tokens, pad)
+
+
+def pack_joined(
+    ids: np.ndarray, labels: np.ndarray, row_tokens: int, pad: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """`pack` for examples that already stand one after the other."""
     fill = -len(ids) % row_tokens
     ids = np.concatenate([ids, np.full(fill, pad)]).reshape(-1, row_tokens)
     labels = np.concatenate([labels, np.full(fill, IGNORED)]).reshape(-1, row_tokens)
     # The first label of a row has no token before it to be predicted from.
     useful = (labels[:, 1:] != IGNORED).any(axis=1)
     return ids[useful], labels[useful]
+
+
+def tokenizer_digest(tokenizer: Any) -> str:
+    """Digest of what turns a text into ids: vocabulary, rules and special tokens."""
+    parts = [tokenizer.backend_tokenizer.to_str(), *sorted(set(tokenizer.all_special_tokens))]
+    return sha256("\0".join(parts).encode()).hexdigest()
+
+
+def template_digest(tokenizer: Any) -> str:
+    """Digest of the text of the chat template."""
+    return sha256((tokenizer.chat_template or "").encode()).hexdigest()
 
 
 def _render(

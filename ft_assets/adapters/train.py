@@ -3,9 +3,11 @@
     python -m ft_assets.adapters.train JOB.json
 
 JOB.json: {"base": folder, "base_digest": hex, "recipe": {every field of Recipe}, "threads": n,
-"replay_text": [files], "jobs": [{"domain", "corpus": Parquet, "out": folder, "seed"}, ...]}.
-Each `out` appears whole or not at all: adapter_model.safetensors, adapter_config.json and
-training.json (what was done, the losses, the digest).
+"replay_text": [files], "jobs": [{"domain", "corpus": Parquet, "out": folder, "seed", "tokens":
+{"folder", "corpus": digest} or absent}, ...]}. What is encoded is kept in the folder of `tokens`
+and read from there the next time. Each `out` appears whole or not at all:
+adapter_model.safetensors, adapter_config.json and training.json (what was done, the losses, the
+digest).
 
 On a CPU the same corpus, recipe, seed, versions and kind of CPU give the same weights, byte for
 byte, whatever was trained before in the process and with any number of threads up to
@@ -18,6 +20,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -34,8 +37,18 @@ from ft_assets.adapters.device import choose_device, choose_precision
 from ft_assets.adapters.general_text import read_documents, split_held_out
 from ft_assets.adapters.job import Progress, published, running_job
 from ft_assets.adapters.recipe import ALL_LINEAR, Recipe, recipe_from
-from ft_assets.adapters.tokens import IGNORED, Tokens, encode_conversations, encode_texts, pack
+from ft_assets.adapters.tokens import (
+    IGNORED,
+    Tokens,
+    encode_conversations,
+    encode_texts,
+    pack,
+    pack_joined,
+    template_digest,
+    tokenizer_digest,
+)
 from ft_assets.adapters.workers import Batch, Map, add_gradients, row_workers, token_losses
+from ft_assets.corpus.token_cache import CacheKey, TokenRow, cached_tokens
 from ft_resources.adapter_format import adapter_digest, base_digest
 
 REPORT_EVERY = 10
@@ -106,6 +119,7 @@ def train_all(job: dict[str, Any], progress: Progress) -> None:
         replay = _replay_rows(tokenizer, [Path(f) for f in job["replay_text"]], recipe)
     facts = {
         "base_digest": found,
+        "chat_template": template_digest(tokenizer),
         "recipe": recipe.to_dict(),
         "threads": job["threads"],
         "device": device,
@@ -119,7 +133,8 @@ def train_all(job: dict[str, Any], progress: Progress) -> None:
         for one in job["jobs"]:
             began, cpu = time.monotonic(), time.process_time()
             domain, seed = one["domain"], one["seed"]
-            corpus = read_corpus(Path(one["corpus"]), domain, tokenizer, recipe, seed)
+            cache = TokenCache(**one["tokens"]) if "tokens" in one else None
+            corpus = read_corpus(Path(one["corpus"]), domain, tokenizer, recipe, seed, cache)
             model = new_adapter(base, recipe, targets, seed)
             course = train_one(model, corpus, replay, recipe, seed, domain, rows_map, progress)
             with published(Path(one["out"])) as work:
@@ -143,45 +158,85 @@ def train_all(job: dict[str, Any], progress: Progress) -> None:
             progress({"event": "trained", **{name: record[name] for name in told}})
 
 
-def read_corpus(file: Path, domain: str, tokenizer: Any, recipe: Recipe, seed: int) -> Corpus:
+@dataclass(frozen=True)
+class TokenCache:
+    folder: str  # of one domain
+    corpus: str  # digest of the corpus
+
+
+def read_corpus(
+    file: Path,
+    domain: str,
+    tokenizer: Any,
+    recipe: Recipe,
+    seed: int,
+    cache: TokenCache | None = None,
+) -> Corpus:
     """Read corpus rows (columns split, messages), shuffle and pack them.
 
-    Encodes no more conversations than the steps of the recipe can read. Raises ValueError when
-    there is no row to train on.
+    Encodes no more conversations than the steps of the recipe can read, and those once: their
+    tokens are kept. Raises ValueError when there is no row to train on.
     """
     columns = pq.read_table(file, columns=["split", "messages"]).to_pydict()
     of_split: dict[str, list[str]] = {"train": [], "validation": []}
     for split, messages in zip(columns["split"], columns["messages"], strict=True):
         of_split[split].append(messages)
+    if not of_split["train"]:
+        raise _nothing_to_train_on(domain, of_split)
+
+    def packed(split: str, rows: int, train_on: str, seed: int) -> Rows:
+        key = CacheKey(
+            corpus=cache.corpus if cache else "",
+            tokenizer=tokenizer_digest(tokenizer),
+            template=template_digest(tokenizer),
+            split=split,
+            train_on=train_on,
+            seed=seed,
+            tokens=rows * recipe.row_tokens,
+        )
+        if cache is None:
+            found = _encoded(of_split[split], tokenizer, key)
+            ids, labels = pack([Tokens(*row) for row in found], recipe.row_tokens, _pad(tokenizer))
+        else:
+            table = cached_tokens(
+                Path(cache.folder), key, lambda: _encoded(of_split[split], tokenizer, key)
+            )
+            joined = (
+                table[name].combine_chunks().flatten().to_numpy().astype(np.int64)
+                for name in ("input_ids", "labels")
+            )
+            ids, labels = pack_joined(*joined, recipe.row_tokens, _pad(tokenizer))
+        return Rows(ids[:rows], labels[:rows])
+
     own_rows = recipe.batch_rows * recipe.accumulate * (1 - recipe.replay_share)
     readable = math.ceil(recipe.max_steps * own_rows) + 1
-    train = _packed(of_split["train"], readable, tokenizer, recipe, recipe.train_on, seed)
+    train = packed("train", readable, recipe.train_on, seed)
     # Validation looks at answers alone, whatever the training has its loss on; its rows are the
     # same for every seed, so that losses can be compared.
-    few = recipe.validation_rows
-    validation = _packed(of_split["validation"], few, tokenizer, recipe, "responses", 0)
+    validation = packed("validation", recipe.validation_rows, "responses", 0)
     if not len(train):
-        raise ValueError(
-            f"{domain}: the corpus has no row to train on ({len(columns['split'])} rows, "
-            f"{len(of_split['train'])} of them in split 'train'); hand in more data, or loosen the "
-            "corpus policy"
-        )
+        raise _nothing_to_train_on(domain, of_split)
     return Corpus(train, validation, len(of_split["train"]))
 
 
-def _packed(
-    texts: list[str], most: int, tokenizer: Any, recipe: Recipe, train_on: str, seed: int
-) -> Rows:
-    order = np.random.default_rng(seed).permutation(len(texts))
-    examples: list[Tokens] = []
+def _nothing_to_train_on(domain: str, of_split: dict[str, list[str]]) -> ValueError:
+    return ValueError(
+        f"{domain}: the corpus has no row to train on ({sum(map(len, of_split.values()))} rows, "
+        f"{len(of_split['train'])} of them in split 'train'); hand in more data, or loosen the "
+        "corpus policy"
+    )
+
+
+def _encoded(texts: list[str], tokenizer: Any, key: CacheKey) -> Iterator[TokenRow]:
+    """The conversations in the order of the key's seed, until there are as many tokens as asked."""
+    order = np.random.default_rng(key.seed).permutation(len(texts))
     tokens, at = 0, 0
-    while at < len(order) and tokens < most * recipe.row_tokens:
+    while at < len(order) and tokens < key.tokens:
         chunk = [json.loads(texts[i]) for i in order[at : at + ENCODED_AT_ONCE]]
         at += len(chunk)
-        examples += encode_conversations(tokenizer, chunk, train_on=train_on)
-        tokens = sum(len(example.ids) for example in examples)
-    ids, labels = pack(examples, recipe.row_tokens, _pad(tokenizer))
-    return Rows(ids[:most], labels[:most])
+        for found in encode_conversations(tokenizer, chunk, train_on=key.train_on):
+            tokens += len(found.ids)
+            yield found.ids, found.labels
 
 
 def target_modules(base: Any, recipe: Recipe) -> list[str]:

@@ -1,8 +1,10 @@
 """Tokenized rows, kept in an Arrow file that is mapped and not read, under what they depend on.
 
-The name of the file is a digest of the corpus, the tokenizer, the chat template, the cut and what
-is labelled: if any of them is another one, so is the file. A file appears whole or not at all, and
-two processes that make the same one write the same bytes.
+The name of the file is a digest of the corpus, the tokenizer, the chat template and of which rows
+were read: if any of them is another one, so is the file. A file appears whole or not at all, and
+two processes that make the same one write the same bytes. The folder of a domain holds the tokens
+of one corpus: those of an earlier one go when a later one is written, with the rows of whoever was
+erased in between.
 """
 
 import hashlib
@@ -13,41 +15,43 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 ROWS_AT_ONCE = 1024  # rows in memory while a file is written
 
 SCHEMA = pa.schema(
     [
-        ("row_id", pa.string()),
         ("input_ids", pa.list_(pa.int32())),
-        ("labels", pa.list_(pa.int32())),
-        ("prompt_length", pa.int32()),  # tokens before the first that has a label
+        ("labels", pa.list_(pa.int32())),  # -100 where no loss is taken
     ]
 )
-IGNORED = -100  # label of a token without a loss
 
 
 @dataclass(frozen=True)
 class CacheKey:
     corpus: str  # digest of the rows
-    tokenizer: str  # digest of the tokenizer's files
+    tokenizer: str  # digest of the tokenizer
     template: str  # digest of the text of the chat template
-    max_tokens: int  # longer rows are cut
-    train_on: str = "responses"
+    split: str
+    train_on: str  # responses | all
+    seed: int  # of the order of the rows
+    tokens: int  # at least so many are there, or all
 
     @property
     def name(self) -> str:
         text = json.dumps(asdict(self), sort_keys=True)
-        return f"tokens-{hashlib.sha256(text.encode()).hexdigest()[:32]}.arrow"
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return f"{self._corpus_name}-{digest[:32]}.arrow"
+
+    @property
+    def _corpus_name(self) -> str:
+        return f"tokens-{hashlib.sha256(self.corpus.encode()).hexdigest()[:16]}"
+
+    def is_of_another_corpus(self, file: Path) -> bool:
+        return not file.name.startswith(f"{self._corpus_name}-")
 
 
-@dataclass(frozen=True)
-class TokenRow:
-    row_id: str
-    input_ids: list[int]
-    labels: list[int]  # of the same length
+TokenRow = tuple[list[int], list[int]]  # ids and labels, of the same length
 
 
 def cached_tokens(
@@ -62,46 +66,30 @@ def cached_tokens(
         folder.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(f".writing-{os.getpid()}")
         try:
-            _write(part, tokenize(), key.max_tokens)
+            _write(part, tokenize())
             part.replace(file)
         finally:
             part.unlink(missing_ok=True)
+        for other in folder.glob("tokens-*"):
+            if key.is_of_another_corpus(other):
+                other.unlink(missing_ok=True)
     with pa.memory_map(str(file)) as source:
         return pa.ipc.open_file(source).read_all()
 
 
-def _write(file: Path, rows: Iterable[TokenRow], max_tokens: int) -> None:
+def _write(file: Path, rows: Iterable[TokenRow]) -> None:
+    left = enumerate(rows)
     with file.open("wb") as sink:
         with pa.ipc.new_file(sink, SCHEMA) as writer:
-            for chunk in _chunks(rows):
-                writer.write_batch(_batch(chunk, max_tokens))
+            while chunk := list(islice(left, ROWS_AT_ONCE)):
+                writer.write_batch(_batch(chunk))
         sink.flush()
         os.fsync(sink.fileno())
 
 
-def _chunks(rows: Iterable[TokenRow]) -> Iterable[list[TokenRow]]:
-    left = iter(rows)
-    while chunk := list(islice(left, ROWS_AT_ONCE)):
-        yield chunk
-
-
-def _batch(rows: list[TokenRow], max_tokens: int) -> pa.RecordBatch:
-    for row in rows:
-        if len(row.input_ids) != len(row.labels):
-            raise ValueError(
-                f"row {row.row_id}: {len(row.input_ids)} tokens but {len(row.labels)} labels"
-            )
-    return pa.record_batch(
-        [
-            [row.row_id for row in rows],
-            [row.input_ids[:max_tokens] for row in rows],
-            [row.labels[:max_tokens] for row in rows],
-            [_prompt_length(row.labels[:max_tokens]) for row in rows],
-        ],
-        schema=SCHEMA,
-    )
-
-
-def _prompt_length(labels: list[int]) -> int:
-    labelled = np.flatnonzero(np.array(labels) != IGNORED)
-    return int(labelled[0]) if len(labelled) else len(labels)
+def _batch(rows: list[tuple[int, TokenRow]]) -> pa.RecordBatch:
+    for number, (ids, labels) in rows:
+        if len(ids) != len(labels):
+            raise ValueError(f"row {number}: {len(ids)} tokens but {len(labels)} labels")
+    columns = zip(*(row for _, row in rows), strict=True)
+    return pa.record_batch(list(map(list, columns)), schema=SCHEMA)

@@ -104,6 +104,28 @@ def test_bytes_follow_from_corpus_recipe_and_seed_alone(base, tmp_path):
     assert weights(tmp_path / "d" / "shop") == weights(second)
 
 
+def test_bytes_are_the_same_from_kept_tokens_which_are_encoded_once(base, tmp_path, monkeypatch):
+    [without], _ = train(base, tmp_path / "a", ["law"])
+    one = {
+        "domain": "law",
+        "corpus": str(tmp_path / "a" / "law.parquet"),
+        "seed": 0,
+        "tokens": {"folder": str(tmp_path / "tokens"), "corpus": "digest"},
+    }
+    job = {**base, "recipe": RECIPE.to_dict(), "threads": 1}
+    for name in ("first", "again"):
+        train_all({**job, "jobs": [{**one, "out": str(tmp_path / name)}]}, lambda facts: None)
+        assert weights(tmp_path / name) == weights(without)
+        monkeypatch.setattr(
+            "ft_assets.adapters.train.encode_conversations",
+            lambda *args, **kwargs: pytest.fail("what is kept was encoded again"),
+        )
+    assert len(list((tmp_path / "tokens").iterdir())) == 2  # train and validation
+    other = {**one, "tokens": {**one["tokens"], "corpus": "other"}, "out": str(tmp_path / "b")}
+    with pytest.raises(pytest.fail.Exception, match="encoded again"):
+        train_all({**job, "jobs": [other]}, lambda facts: None)
+
+
 def test_an_adapter_passes_the_gate_of_the_gateway(base, tmp_path):
     [folder], told = train(base, tmp_path, ["law"])
     record = json.loads((folder / "training.json").read_text())
