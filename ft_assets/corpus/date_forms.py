@@ -49,7 +49,7 @@ _FORMS = [
         rf"{_NAME}\.?[ ,/-]{{1,2}}(?:de |del )?{_YEAR}(?!\d)",
         rf"{_NAME}\.?[ -]{{1,2}}(?P<day>\d{{1,2}})(?P<nth>st|nd|rd|th)?(?:, ?| |-)"
         r"(?P<year>\d{4})(?!\d)",
-        rf"{_NAME}\.?,? (?:de |del |of )?(?P<year>\d{{4}})(?!\d)",
+        rf"{_NAME}\.?,? (?:de |del |of |del a\u00f1o )?(?P<year>\d{{4}})(?!\d)",
         rf"{_NAME}\.?[-/](?P<year>\d{{4}}|\d{{2}})(?!\d)",
         rf"(?P<day>\d{{1,2}})(?P<nth>st|nd|rd|th|er|\.|\u00ba)? (?:de |of )?{_NAME}(?!\w)",
         rf"{_NAME}\.? (?P<day>\d{{1,2}})(?P<nth>st|nd|rd|th)?(?!\d)",

@@ -9,6 +9,7 @@ names of more than one family word without a comma, and spelling mistakes are no
 import re
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 
 from ft_assets.corpus.invented_words import fold, gender_of
 
@@ -64,6 +65,7 @@ class Mention:
         return [self.text[p.start : p.end] for p in self.pieces if p.part is part]
 
 
+@lru_cache(maxsize=10_000)  # one mention is asked for again and again
 def parse(text: str) -> Mention:
     """The parts of one written name."""
     end = possessive.start() if (possessive := _POSSESSIVE.search(text)) else len(text)

@@ -7,7 +7,7 @@ keep). DEFAULT stands for every type that is not named. docs/anonymization.md is
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 DEFAULT = "DEFAULT"
 # Equal to detector.TYPES, which a test holds: importing that would compile every pattern.
@@ -32,6 +32,12 @@ class Replace(_Operator):
     operator: Literal["replace"] = "replace"
     new_value: Annotated[str, Field(min_length=1, max_length=80)] | None = None
     reversible: bool = False
+
+    @model_validator(mode="after")
+    def _can_be_reversed(self) -> "Replace":
+        if self.reversible and self.new_value is not None:
+            raise ValueError("new_value is the same for all values: it cannot be reversible")
+        return self
 
 
 class Redact(_Operator):

@@ -42,6 +42,7 @@ from ft_assets.corpus.date_forms import read_date
         ("sep-04", "dec-04"),
         ("enero-03", "abril-03"),
         ("año 2003", "año 2003"),
+        ("enero del año 2001", "abril del año 2001"),
     ],
 )
 def test_moved_by_100_days(text, moved):

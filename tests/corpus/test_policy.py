@@ -77,6 +77,10 @@ def test_a_policy_of_ones_own():
         ),
         ({"EMAIL": {"operator": "mask", "masking_char": "ab"}}, ["masking_char"]),
         ({"EMAIL": {"operator": "hash", "length": 4}}, ["length", "16"]),
+        (
+            {"EMAIL": {"operator": "replace", "new_value": "X", "reversible": True}},
+            ["EMAIL", "cannot be reversible"],
+        ),
         ({"EMAIL": 7}, ["EMAIL"]),
     ],
 )
