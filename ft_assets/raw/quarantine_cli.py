@@ -1,9 +1,11 @@
 """`ft quarantine`: what was not taken up, and how it comes back.
 
 Counts are read from the materializations and need no key. A record is read from the raw zone with
-the tenant's key; its row is personal data and shown only when asked for with --raw.
+the tenant's key; its row is personal data and shown only when asked for with --raw, which goes
+into the vault's audit log, as every resubmission does.
 """
 
+import getpass
 import os
 import sys
 from collections.abc import Generator, Iterator
@@ -11,9 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from ft_resources.vault.raw_zone import RawZone
 
 app = typer.Typer(help="Records that were not taken up.", no_args_is_help=True)
 
@@ -77,33 +82,47 @@ class Quarantine:
                         found.append(Place(name, owner, week, facts))
         return found
 
+    def keys(self) -> dict[str, str]:
+        from ft_resources import secrets
+
+        if not secrets.secrets_file(self.state).is_file() and secrets.TENANT_KEY not in os.environ:
+            raise QuarantineError(f"no keys: neither in {self.state} nor in the environment")
+        return secrets.load_or_generate(self.state, os.environ)
+
+    def zone(self) -> "RawZone":
+        from ft_resources import secrets
+        from ft_resources.vault.raw_zone import RawZone
+
+        vault = self.settings.vault
+        return RawZone(
+            tenant=vault.tenant,
+            tenant_key=self.keys()[secrets.TENANT_KEY],
+            folder=self.settings.path(vault.folder),
+        )
+
+    def audit(self, action: str, found: Found) -> None:
+        """Say who asked for a row, before it is given out."""
+        from ft_resources.vault.audit import AuditLog
+
+        zone, place = self.zone(), found.place
+        log = AuditLog(zone.keys_file.parent, zone.store())
+        who = {"who": getpass.getuser(), "action": action, "record": found.id}
+        log.append({**who, "source": place.kind, "domain": place.domain})
+
     def records(self, places: list[Place]) -> Iterator[Found]:
         from ft_assets.raw.resubmit import record_id
         from ft_resources import secrets
         from ft_resources.lakefs.client import LakeFS
         from ft_resources.lakefs.ref import Ref
-        from ft_resources.vault.raw_zone import RawZone
 
-        if not secrets.secrets_file(self.state).is_file() and secrets.TENANT_KEY not in os.environ:
-            raise QuarantineError(f"no keys: neither in {self.state} nor in the environment")
-        keys = secrets.load_or_generate(self.state, os.environ)
-        services, versioning, vault = (
-            self.settings.services,
-            self.settings.versioning,
-            self.settings.vault,
-        )
+        keys, zone, versioning = self.keys(), self.zone(), self.settings.versioning
         lakefs = LakeFS(
-            endpoint=services.lakefs.url,
+            endpoint=self.settings.services.lakefs.url,
             access_key_id=keys[secrets.LAKEFS_ACCESS_KEY_ID],
             secret_access_key=keys[secrets.LAKEFS_SECRET_ACCESS_KEY],
             repository=versioning.repository,
             raw_repository=versioning.raw_repository,
             storage_namespace=versioning.storage_namespace,
-        )
-        zone = RawZone(
-            tenant=vault.tenant,
-            tenant_key=keys[secrets.TENANT_KEY],
-            folder=self.settings.path(vault.folder),
         )
         for place in places:
             if not place.facts.get("quarantined"):
@@ -178,6 +197,7 @@ def show(
         done = record in quarantine.resubmitted(found.place.domain, found.place.kind)
         _print_record(found, done)
         if raw:
+            quarantine.audit("show_quarantined", found)
             typer.echo(found.record["raw"])
 
 
@@ -208,6 +228,7 @@ def resubmit(
             data = sys.stdin.buffer.read() if str(row) == "-" else row.read_bytes()
         fields = _read_again(quarantine, found, data)
         folder = delivery.folder_of(quarantine.settings.landing_folder, domain, kind)
+        quarantine.audit("resubmit", found)
         place = delivery.land(folder, record, found.place.week, fields, datetime.now(UTC))
     typer.echo(f"{record} resubmitted as {place}")
 

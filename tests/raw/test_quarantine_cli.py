@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 from ft_assets.cli import app
 from ft_assets.settings import platform
 from ft_resources import secrets
+from ft_resources.vault.audit import AuditLog
 from tests.graph import World, make_world
 
 DOMAIN, WEEK = "legal", "2026-08-31"
@@ -94,7 +95,12 @@ def test_counts_by_source_domain_week_and_reason(file: Path) -> None:
     assert "users" not in said(file, "list", "--source", "logs")
 
 
-def test_records_are_shown_without_and_with_their_row(file: Path) -> None:
+def audited(world: World) -> list[tuple]:
+    log = AuditLog(world.raw_zone.keys_file.parent, world.raw_zone.store())
+    return [(entry["action"], entry["record"], entry["source"]) for entry in log.entries()]
+
+
+def test_records_are_shown_without_and_with_their_row(file: Path, world: World) -> None:
     listed = said(file, "list", "--records")
     assert len(listed.splitlines()) == 5
     assert SECRET not in listed
@@ -102,7 +108,9 @@ def test_records_are_shown_without_and_with_their_row(file: Path) -> None:
     shown = said(file, "show", record)
     assert f"logs {DOMAIN} {WEEK} {DOMAIN}/logs.jsonl:7 unknown_field (extra)" in shown
     assert SECRET not in shown
+    assert audited(world) == []
     assert json.loads(said(file, "show", record, "--raw").splitlines()[1]) == event(7, extra=1)
+    assert audited(world) == [("show_quarantined", record, "logs")]
 
 
 def test_an_unknown_record_and_a_platform_that_never_ran(file: Path, tmp_path: Path) -> None:
@@ -132,6 +140,7 @@ def test_resubmitted_records_are_taken_up_and_counted_once(
     (tmp_path / "row.json").write_text(json.dumps(event(7)))
     said(file, "resubmit", found["unknown_field"], str(tmp_path / "row.json"))
     assert said(file, "list", "--records").count(", resubmitted") == 2
+    assert audited(world)[-1] == ("resubmit", found["unknown_field"], "logs")
     again = ft(file, "resubmit", found["not_json"], "-", given=json.dumps(event(8)))
     assert (again.exit_code, "resubmitted already" in again.output) == (1, True)
 
