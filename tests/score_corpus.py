@@ -37,7 +37,6 @@ from ft_assets.corpus.screen.influence import (
     Influence,
     InfluencePolicy,
     influence,
-    over_user_share,
     without_votes,
 )
 from ft_assets.corpus.screen.policy import ScreenPolicy
@@ -168,7 +167,7 @@ def screen_and_compose(run: Run, profiles: DomainProfiles) -> None:
 
 
 def _compose(run: Run, logs: list[Row], refused: Mapping[str, str]) -> None:
-    policy = compose.Policy()
+    policy = compose.Policy(max_user_share=InfluencePolicy().max_user_share)
     logs = [row for row in logs if f"log:{row['event_id']}" not in refused]
     examples = [r for r in run.examples if f"{r['kind']}:{r['example_id']}" not in refused]
     chosen = compose.compose_eval(run.cases, examples, logs, run.consent, policy)
@@ -176,10 +175,7 @@ def _compose(run: Run, logs: list[Row], refused: Mapping[str, str]) -> None:
         logs, examples, run.documents, run.consent, chosen.rows, policy
     )
     run.dropped = corpus.counts.dropped
-    rows = [row for row in corpus.rows if row["row_id"] not in refused]
-    users = {row["row_id"]: row["group"] for row in rows if row["group"].startswith("user:")}
-    beyond = over_user_share(users, InfluencePolicy().max_user_share)
-    run.corpus = [row for row in rows if row["row_id"] not in beyond]
+    run.corpus = [row for row in corpus.rows if row["row_id"] not in refused]
     run.evaluation = list(chosen.rows)
 
 

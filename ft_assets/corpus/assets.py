@@ -179,7 +179,7 @@ def eval_set(
         examples,
         logs,
         _consent(lakefs, raw_zone, domain, raw_users, pseudonyms),
-        _policy(),
+        _policy(domain),
         refused=refused_keys(map(lakefs.read_records, verdicts)),
         clusters=read_clusters(lakefs, duplicate_clusters, domain),
         ignored_raters=_ignored_raters(lakefs, verdicts[-1]),
@@ -254,7 +254,7 @@ def training_corpus(
         passages,
         _consent(lakefs, raw_zone, domain, raw_users, pseudonyms),
         evaluation,
-        _policy(),
+        _policy(domain),
         refused=refused_keys(map(lakefs.read_records, verdicts)),
         clusters=read_clusters(lakefs, duplicate_clusters, domain),
         passage_clusters=passage_clusters,
@@ -366,9 +366,10 @@ def _consent(
     return consent_states(rows, pseudonyms.of)
 
 
-def _policy() -> Policy:
+def _policy(domain: str) -> Policy:
     settings = platform().corpus
     return Policy(
+        max_user_share=platform().screening_of(domain).max_user_share,
         held_out_share=settings.held_out_share,
         validation_share=settings.validation_share,
         document_share=settings.document_share,

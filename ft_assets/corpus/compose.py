@@ -49,6 +49,7 @@ from ft_assets.corpus.pool import (
     passage_batch,
     timed,
 )
+from ft_assets.corpus.screen.influence import over_user_share
 from ft_assets.corpus.split import SIDES, Side, groups, side, side_of_earliest, sides
 
 pc: Any = pyarrow.compute  # makes its functions at import, so a type checker finds none
@@ -79,10 +80,13 @@ class Policy:
     rating_floor: int = 3
     mixture: Mapping[str, float] = field(default_factory=dict)  # weight by kind; see mixture.py
     replay: Replay | None = None  # None: all weeks are used whole
+    max_user_share: float = 1.0  # of the rows that belong to users
     salt: str = "split-1"  # another salt is another split: a held-out row may come into training
 
     def __post_init__(self) -> None:
         side("", self.held_out_share, self.validation_share, self.salt)  # checks the shares
+        if not 0 < self.max_user_share <= 1:
+            raise ValueError(f"max_user_share must be above 0 to 1, got {self.max_user_share}")
         if not 0 <= self.document_share <= 1:
             raise ValueError(f"document_share must be 0 to 1, got {self.document_share}")
         unknown = set(self.mixture) - set(KINDS)
@@ -164,6 +168,7 @@ def compose_training(
 
     contaminated = _drop_overlaps(pools, list(eval_rows), benchmarks or {}, policy)
     older = _drop_unreplayed(pools, policy)
+    _drop_over_user_share(talks, policy)
     _drop_over_weight(pools, policy)
 
     table = pa.concat_tables([corpus_table(p, o) for p, o in zip(pools, older, strict=True)])
@@ -371,6 +376,15 @@ def _drop_unreplayed(pools: Sequence[Pool], policy: Policy) -> list[np.ndarray]:
         pool.drop(out, Reason.NOT_REPLAYED)
         older.append(old)
     return older
+
+
+def _drop_over_user_share(pool: Pool, policy: Policy) -> None:
+    """Of a user with too many rows keep some, chosen by hash: as the corpus grows, more of them."""
+    users = pool.texts("user")
+    owned = pool.live & (users != "")
+    rows = dict(zip(pool.keys[owned].tolist(), users[owned].tolist(), strict=True))
+    beyond = over_user_share(rows, policy.max_user_share, policy.salt)
+    pool.refuse(dict.fromkeys(beyond, Reason.OVER_USER_SHARE))
 
 
 def _drop_over_weight(pools: Sequence[Pool], policy: Policy) -> None:

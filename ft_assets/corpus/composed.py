@@ -45,6 +45,7 @@ class Reason(StrEnum):
     OVERLAPS_VALIDATION = "overlaps_validation"  # for training, but a validation row gives it away
     CONTAMINATED_BENCHMARK = "contaminated_benchmark"  # overlaps a row of a configured benchmark
     NOT_REPLAYED = "not_replayed"  # of an older week, and not among those trained on again
+    OVER_USER_SHARE = "over_user_share"  # its user has more of the corpus than one may have
     OVER_DOCUMENT_SHARE = "over_document_share"
     OVER_MIXTURE = "over_mixture"  # more than the weight of its kind allows
 

@@ -18,6 +18,7 @@ from ft_assets.corpus.pool import log_batch
 from ft_assets.corpus.split import Side, side
 
 Row = dict[str, Any]
+TEXTS = ("prompt", "response")
 ALL_TRAIN = Policy(held_out_share=0, validation_share=0)
 
 
@@ -627,6 +628,38 @@ def test_a_new_week_moves_no_row_to_another_side(composed: tuple[Any, Corpus]):
     assert all(after[row] == before[row] for row in before.keys() & after.keys())
     once_held_out = {r["row_id"] for r in composed[0].rows if r["origin"] == "held_out"}
     assert not once_held_out & after.keys()
+
+
+def crowd_and_a_heavy_user(rows: int, users: int = 40) -> tuple[list[Row], dict[str, str]]:
+    logs = [log(f"h{i}", user="heavy") for i in range(rows)]
+    logs += [log(f"o{user}-{i}", user=f"o{user}") for user in range(users) for i in range(3)]
+    return logs, dict.fromkeys(("heavy", *(f"o{user}" for user in range(users))), "granted")
+
+
+def test_no_user_has_more_than_the_share_of_a_corpus():
+    logs, consent = crowd_and_a_heavy_user(60)
+    copies = [log(f"z{i}", user="o1", **{k: logs[i][k] for k in TEXTS}) for i in range(5)]
+    policy = Policy(held_out_share=0, validation_share=0.1, max_user_share=0.05)
+    corpus = train(logs + copies, [example()], [document()], consent, policy=policy)
+    of_users = Counter(row["group"] for row in corpus.rows if row["group"].startswith("user:"))
+    assert of_users["user:heavy"] == max(of_users.values())
+    assert of_users["user:heavy"] <= 0.05 * of_users.total() < of_users["user:heavy"] + 1
+    assert corpus.counts.dropped[Reason.OVER_USER_SHARE] == 60 - of_users["user:heavy"]
+    assert corpus.counts.by_kind.keys() >= {"annotation", "document"}  # nobody's: not counted
+    # A text that goes with its user does not come back by the copy of somebody else.
+    assert not {row["row_id"] for row in corpus.rows} & {f"log:z{i}" for i in range(5)}
+
+
+def test_whose_rows_stay_does_not_depend_on_what_arrives_later():
+    policy = Policy(held_out_share=0, validation_share=0.1, max_user_share=0.05)
+
+    def heavy(rows: int, users: int) -> dict[str, str]:
+        logs, consent = crowd_and_a_heavy_user(rows, users)
+        corpus = train(logs, consent=consent, policy=policy)
+        return {r["row_id"]: r["split"] for r in corpus.rows if r["group"] == "user:heavy"}
+
+    assert heavy(60, 40).items() < heavy(60, 80).items()
+    assert heavy(60, 38).keys() == {f"log:h{i}" for i in range(60)}  # too few users for a bound
 
 
 def test_own_cases_are_kept_but_for_exact_copies_and_blanks():

@@ -145,11 +145,12 @@ def capped(keys: Mapping[str, str], limit: int, salt: str = InfluencePolicy.salt
     by_user: dict[str, list[str]] = defaultdict(list)
     for key, user in keys.items():
         by_user[user].append(key)
-    return {
-        key
-        for own in by_user.values()
-        for key in sorted(own, key=lambda key: (position(key, salt), key))[:limit]
-    }
+    kept: set[str] = set()
+    for own in by_user.values():
+        if len(own) > limit:
+            own = sorted(own, key=lambda key: (position(key, salt), key))[:limit]
+        kept.update(own)
+    return kept
 
 
 def with_capped_votes(
