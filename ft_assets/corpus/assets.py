@@ -78,7 +78,10 @@ def anonymized_logs(
     message = f"anonymized_logs: {', '.join(done)}"[:200]
     merged = yield from guarded(context, lakefs, draft, tables, message)
     refs: dict[str | None, Ref] = {key: merged.refs[_log_prefix(key)] for key in done}
-    facts = {key: _anonymized_facts(r) | merged.facts[key] for key, r in done.items()}
+    facts = {
+        key: _anonymized_facts(result, split_key(key)[0]) | merged.facts[key]
+        for key, result in done.items()
+    }
     yield materialized(context, lakefs, refs, facts)
 
 
@@ -302,7 +305,7 @@ def _publish_anonymized(
     draft.write(prefix, {"rows.parquet": to_parquet(table)})
     message = f"{asset}: {domain}, {len(table)} rows"
     merged = yield from guarded(context, lakefs, draft, {domain: table}, message)
-    facts = _anonymized_facts(result) | merged.facts[domain]
+    facts = _anonymized_facts(result, domain) | merged.facts[domain]
     yield materialized(context, lakefs, {domain: merged.refs[prefix]}, {domain: facts})
 
 
@@ -312,7 +315,7 @@ def _operators(domain: str, raw_zone: RawZone) -> DomainOperators:
     return DomainOperators(by_type, Surrogates(raw_zone.surrogate_key()) if keyed else None)
 
 
-def _anonymized_facts(result: Anonymized) -> dict[str, Any]:
+def _anonymized_facts(result: Anonymized, domain: str) -> dict[str, Any]:
     by_type: Counter[str] = Counter()
     for (kind, _), values in result.masked.items():
         by_type[kind] += values
@@ -321,6 +324,9 @@ def _anonymized_facts(result: Anonymized) -> dict[str, Any]:
         **count_metadata(result.rows_in, len(result.rows), 0, result.dropped),
         "identifiers_masked": by_type.total(),
         **counted("identifiers_by_type", "type", by_type),
+        "operators": dg.MetadataValue.json(
+            {kind: each.model_dump() for kind, each in platform().operators_of(domain).items()}
+        ),
         "identifiers_by_operator": markdown_table(["type", "operator", "values"], operators),
         **counted("texts_repaired", "repair", result.fixes),
     }

@@ -78,13 +78,16 @@ class DomainOperators:
     def render(self, document: Sequence[tuple[Masked, Owner]]) -> list[Rendered]:
         """The texts of one document or conversation, in order: persons are known through all."""
         people = People()
-        for masked, _ in document:
-            for each in masked.replaced:
-                if each.type == "PERSON":
-                    people.learn(parse(each.value))
+        if self._by_type["PERSON"].keyed:
+            for masked, _ in document:
+                for each in masked.replaced:
+                    if each.type == "PERSON":
+                        people.learn(parse(each.value))
         return [self._render(masked, owner, people) for masked, owner in document]
 
     def _render(self, masked: Masked, owner: Owner, people: People) -> Rendered:
+        if not masked.replaced:
+            return Rendered(masked.text, Counter(), [])
         parts, last, originals = [], 0, []
         counts: Counter[tuple[str, str]] = Counter()
         for each in masked.replaced:

@@ -76,6 +76,7 @@ def test_surrogates_stand_where_values_stood(world: World, feed):
 def test_metadata_counts_types_and_operators_and_holds_no_value(world: World):
     facts = world.facts("anonymized_logs", f"{DOMAIN}|{WEEKS[0]}")
     assert "| PHONE | pseudonymize | 1 |" in facts["identifiers_by_operator"]
+    assert facts["operators"]["PHONE"] == {"operator": "pseudonymize", "reversible": True}
     log = b"".join(file.read_bytes() for file in Path(world.instance.root_directory).rglob("*.db"))
     assert b"+999 " not in log
 
