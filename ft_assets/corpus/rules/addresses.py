@@ -88,7 +88,7 @@ _STREET_ES = (
     rf"\b(?i:{_STREET_WORDS_ES})[ ]?(?:{_NAME_WORDS}[A-Z][A-Za-z0-9'.-]{{0,25}}[ "
     rf",]{{0,2}}){{1,5}}(?:n[o.]{{0,2}}[ ]?)?(?:[0-9]{{1,4}}\b|"
     rf"s/n)(?:[ ]?/?[A-D]\b)?(?:,?[ ]?[0-9]{{1,2}}[ ]?o?[.]?[ ]?(?:[A-H]|(?i:izq|der|"
-    rf"dcha)[a-z]{{0,6}})?\b)?"
+    rf"dcha)[a-z]{{0,6}})?\b(?:,[ ]?[A-Z]\b)?)?"
 )
 _PO_BOX = (
     r"(?i)\b(?:p\.?[ ]?o\.?[ ]?box|post ?box|postfach|boite postale|b\.p\.|"

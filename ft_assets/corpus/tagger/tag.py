@@ -16,9 +16,12 @@ from ft_assets.corpus.tagger.tokens import Tokens, split
 
 _APART = "\x00" * max(DILATIONS)
 _TOGETHER = 1 << 15  # characters of texts that are tagged at once
-# A word that is part of a person's name elsewhere in the document: a first name that is also a word
-# ("Will") stays where the network is sure of it.
+# A token between two of one label, and a word that is part of a person's name elsewhere in the
+# document, are personal too; a first name that is also a word ("Will") stays where the network is
+# sure of it.
 _SURE = 0.995
+_BLANKS = " \t\xa0"
+_ADDRESS_BLANKS = _BLANKS + ",;/-.º"
 _NAME_LENGTH = 3  # letters of a part of a name that is looked for elsewhere
 _PERSON = NUMBER["PERSON"]
 
@@ -40,7 +43,9 @@ _FORMS: dict[str, Callable[[str], bool]] = {
     "PERSON": lambda value: _letters(value) > 0,
     "LOCATION": lambda value: _letters(value) > 1,
     "ORG": lambda value: _letters(value) > 1,
-    "STREET_ADDRESS": lambda value: _digits(value) > 0 or _letters(value) > 2,
+    "STREET_ADDRESS": lambda value: (
+        _digits(value) > 0 or _letters(value) > 2 or (value.isupper() and len(value) == 1)
+    ),  # a door is a letter
     "USERNAME": lambda value: _letters(value) > 0 and _alnum(value) > 2 and not value.istitle(),
     "EMAIL": lambda value: _letters(value) > 2,
     "DATE": lambda value: _digits(value) > 0 and _alnum(value) > 3,
@@ -167,6 +172,14 @@ class Tagger:
             doubtful = np.flatnonzero((text.outside < _SURE) & ~personal).tolist()
             again = [place for place in doubtful if text.word(place).casefold() in names]
             personal[again], labels[again] = True, _PERSON
+        between = np.flatnonzero(
+            ~personal[1:-1]
+            & personal[:-2]
+            & personal[2:]
+            & (labels[:-2] == labels[2:])
+            & (text.outside[1:-1] < _SURE)
+        )
+        personal[between + 1], labels[between + 1] = True, labels[between]
         for span in apart_from(text.text, _merged(text, np.flatnonzero(personal)), found):
             form = _FORMS.get(span.type)
             if form and form(text.text[span.start : span.end]):
@@ -174,7 +187,9 @@ class Tagger:
 
 
 def _merged(text: _Tagged, chosen: Array) -> Iterator[Span]:
-    """One span for neighbours of one label with at most blanks between them."""
+    """One span for neighbours of one label with at most blanks between them, or, in an address,
+    the signs that part its numbers.
+    """
     start = end = 0
     kind = ""
     places = zip(
@@ -184,7 +199,8 @@ def _merged(text: _Tagged, chosen: Array) -> Iterator[Span]:
         strict=True,
     )
     for first, last, number in places:
-        if LABELS[number] == kind and not text.text[end:first].strip(" \t\xa0"):
+        blanks = _ADDRESS_BLANKS if kind == "STREET_ADDRESS" else _BLANKS
+        if LABELS[number] == kind and not text.text[end:first].strip(blanks):
             end = last
             continue
         if kind:

@@ -203,6 +203,27 @@ class Values:
             line = line.upper()
         return [Piece(line, "STREET_ADDRESS")]
 
+    def mailing(self) -> Pieces:
+        """A whole address, on one line or several."""
+        street, zipcode = self.street()[0].text, self.zip()[0].text
+        town = self.pick(self.locale.towns)
+        if self.chance(0.3):
+            street = f"{self.random.randrange(1, 99999)} {street}"
+        if self.chance(0.3):
+            unit = self.pick(["Apt.", "Suite", "Floor", "Unit"])
+            street += f"{self.pick([' ', chr(10)])}{unit} {self.random.randrange(1, 999)}"
+        between = self.pick([", ", "\n", " ", ",\n", "\n "])
+        state = self.pick(
+            [self.pick(string.ascii_uppercase) + self.pick(string.ascii_uppercase), ""]
+        )
+        last = self.pick(
+            [f"{zipcode} {town}", f"{town}, {state} {zipcode}", f"{town} {state}", town]
+        )
+        whole = street + between + " ".join(last.split())
+        if self.chance(0.2):
+            whole += between + self.word("countries")
+        return [Piece(whole.lower() if self.chance(0.06) else whole, "STREET_ADDRESS")]
+
     def city(self) -> Pieces:
         town = self.pick(self.locale.towns)
         return [Piece(town.upper() if self.chance(0.08) else town, "LOCATION")]
