@@ -27,9 +27,10 @@ from ft_assets.corpus.detector import Detector
 from ft_assets.demo.feed import domains_of, general_text
 from ft_assets.publishing import share
 from ft_assets.raw import schema
-from ft_assets.raw.intake import Intake, take_up
+from ft_assets.raw.intake import take_up
 from ft_assets.raw.sample_feed import write_feed
 from ft_assets.raw.sources import list_files
+from ft_assets.raw.taken import Intake
 
 SEEDS = (0, 1, 2, 3)
 REFERENCE_WEEKS = 6

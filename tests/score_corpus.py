@@ -44,8 +44,9 @@ from ft_assets.corpus.screen.profile_texts import profile_texts
 from ft_assets.corpus.screen.reasons import ScreenReason, Verdict
 from ft_assets.corpus.screen.screening import screen, screen_documents
 from ft_assets.raw import schema
-from ft_assets.raw.intake import Intake, take_up
+from ft_assets.raw.intake import take_up
 from ft_assets.raw.sources import list_files
+from ft_assets.raw.taken import Intake
 from ft_resources.pseudonyms import Pseudonyms
 
 # Rows that no key lists are copies of each other when they are so alike (Jaccard of character

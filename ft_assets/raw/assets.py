@@ -21,7 +21,8 @@ from ft_assets.publishing import (
 )
 from ft_assets.raw import schema
 from ft_assets.raw.delivery import list_sources
-from ft_assets.raw.intake import Intake, take_up
+from ft_assets.raw.intake import take_up
+from ft_assets.raw.taken import Intake
 from ft_assets.settings import platform
 from ft_resources.lakefs.client import LakeFS
 from ft_resources.lakefs.ref import Ref

@@ -13,7 +13,8 @@ import yaml
 
 from ft_assets.raw import schema
 from ft_assets.raw.delivery import list_sources
-from ft_assets.raw.intake import Intake, take_up
+from ft_assets.raw.intake import take_up
+from ft_assets.raw.taken import Intake
 from ft_assets.settings import PlatformError, load_platform
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from ft_assets.raw import schema
 from ft_assets.raw.changes import Scan, scan
 from ft_assets.raw.formats import Format, format_of, read_records
-from ft_assets.raw.intake import Intake, take_up
+from ft_assets.raw.intake import take_up
 from ft_assets.raw.quarantine import Reason
 from ft_assets.raw.sources import list_files
+from ft_assets.raw.taken import Intake
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 Rows = list[dict[str, Any]]

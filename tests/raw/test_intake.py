@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from ft_assets.raw import schema
 from ft_assets.raw.changes import Scan, scan
-from ft_assets.raw.intake import Intake, take_up
+from ft_assets.raw.intake import take_up
 from ft_assets.raw.quarantine import Reason, to_lines
 from ft_assets.raw.sources import list_files
+from ft_assets.raw.taken import Intake
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WEEK1, WEEK2, WEEK3 = "2026-08-31", "2026-09-07", "2026-09-14"

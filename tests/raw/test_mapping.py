@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from ft_assets.raw import schema
 from ft_assets.raw.changes import Scan, scan
-from ft_assets.raw.intake import Intake, take_up
+from ft_assets.raw.intake import take_up
 from ft_assets.raw.mapping import FieldRule, apply
 from ft_assets.raw.sources import list_feeds
+from ft_assets.raw.taken import Intake
 from ft_assets.settings import Platform, PlatformError, load_platform
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -12,8 +12,9 @@ from ft_assets.raw import schema
 from ft_assets.raw.changes import Scan, scan
 from ft_assets.raw.delivery import list_sources
 from ft_assets.raw.feed import Feed
-from ft_assets.raw.intake import Intake, take_up
+from ft_assets.raw.intake import take_up
 from ft_assets.raw.resubmit import folder_of, id_of, land, record_id, resubmitted_feed
+from ft_assets.raw.taken import Intake
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WEEK1, WEEK2 = "2026-08-31", "2026-09-07"

@@ -10,12 +10,13 @@ import pytest
 
 from ft_assets.raw import schema
 from ft_assets.raw.changes import Scan, scan
-from ft_assets.raw.intake import Intake, take_up
+from ft_assets.raw.intake import take_up
 from ft_assets.raw.sample_feed import DRIFT_SHARE, DRIFT_WEEK, EVAL_CASES, TEXTS, write_feed
 from ft_assets.raw.sample_texts.defects import MALFORMED, VIOLATIONS
 from ft_assets.raw.sample_texts.grammar import facts_of
 from ft_assets.raw.sample_texts.personal import PERSONAL, iban, kinds_for, luhn_check_digit
 from ft_assets.raw.sources import list_files
+from ft_assets.raw.taken import Intake
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DRIFTING = ("ecommerce", "healthcare")

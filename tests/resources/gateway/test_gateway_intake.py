@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import pytest
 import requests
 
-from ft_assets.raw.intake import FEEDBACK_MERGED, take_up
+from ft_assets.raw.intake import take_up
 from ft_assets.raw.schema import Interaction
 from ft_assets.raw.sources import list_files
+from ft_assets.raw.taken import FEEDBACK_MERGED
 
 ODD = 'Grüße\n\t\u2028\u200b\x00\x7f🙂 "quoted" \\u0041 <|end|> ' + "x" * 40
 
