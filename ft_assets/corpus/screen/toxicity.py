@@ -1,12 +1,11 @@
 """How offensive or harmful a text is: word lists, patterns of requests, and a trained linear model.
 
-The model is that of alt-profanity-check (MIT; a linear SVM over words, trained on 200,000 labelled
-comments in English, Victor Zhou 2019). It takes anatomy and criminal law for abuse, so their words
-are hidden from it; and sexual words of the lists do not count in a text with several words of a
-consultation, a ruling or a contract. An expletive alone is how angry customers speak: it counts
-when it is aimed at somebody or comes with another. Not found: abuse without any marked word, hints,
-irony; outside English, German, French, Spanish, Italian and Portuguese nothing but what the lists
-share.
+The model (toxic_model.py) is linear over words of 200,000 labelled comments in English. It takes
+anatomy and criminal law for abuse, so their words are hidden from it; and sexual words of the lists
+do not count in a text with several words of a consultation, a ruling or a contract. An expletive
+alone is how angry customers speak: it counts when it is aimed at somebody or comes with another.
+Not found: abuse without any marked word, hints, irony; outside English, German, French, Spanish,
+Italian and Portuguese nothing but what the lists share.
 """
 
 import re
@@ -18,6 +17,7 @@ from typing import Any
 import re2
 
 from ft_assets.corpus.screen import toxic_terms as terms
+from ft_assets.corpus.screen.toxic_model import toxic_model
 
 MAX_CHARS = 4_000  # of each end: abuse stands at the beginning or the end of a long text
 PROFESSIONAL_WORDS = 4  # different words of medicine or law that make a text professional
@@ -85,7 +85,7 @@ def _trained(texts: Sequence[str]) -> list[float]:
     if not texts:
         return []
     neutral = [_EXPLETIVE.sub("very", _CLINICAL.sub("something", text)) for text in texts]
-    return [float(value) for value in _model()(neutral)]
+    return toxic_model().scores(neutral)
 
 
 @cache
@@ -103,10 +103,3 @@ def _patterns() -> tuple[Any, ...]:
         "|".join(terms.AIMED),
     )
     return tuple(re2.compile(pattern, options) for pattern in patterns)
-
-
-@cache
-def _model() -> Any:
-    from profanity_check import predict_prob
-
-    return predict_prob
