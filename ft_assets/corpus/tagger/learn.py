@@ -37,7 +37,7 @@ class Spec:
 
     annotated: tuple[Path, ...] = ()  # JSON lines (annotated.py)
     generated: int = 14_000  # texts
-    epochs: int = 3
+    epochs: int = 4
     precision_floor: float = 0.95
     seed: int = 0
     threads: int = 2

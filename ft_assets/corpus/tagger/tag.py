@@ -20,6 +20,7 @@ _TOGETHER = 1 << 15  # characters of texts that are tagged at once
 # document, are personal too; a first name that is also a word ("Will") stays where the network is
 # sure of it.
 _SURE = 0.995
+_INSIDE = "-'’."  # signs inside of names
 _BLANKS = " \t\xa0"
 _ADDRESS_BLANKS = _BLANKS + ",;/-.º"
 _NAME_LENGTH = 3  # letters of a part of a name that is looked for elsewhere
@@ -172,14 +173,10 @@ class Tagger:
             doubtful = np.flatnonzero((text.outside < _SURE) & ~personal).tolist()
             again = [place for place in doubtful if text.word(place).casefold() in names]
             personal[again], labels[again] = True, _PERSON
-        between = np.flatnonzero(
-            ~personal[1:-1]
-            & personal[:-2]
-            & personal[2:]
-            & (labels[:-2] == labels[2:])
-            & (text.outside[1:-1] < _SURE)
-        )
-        personal[between + 1], labels[between + 1] = True, labels[between]
+        open_ends = personal[:-2] & ~personal[1:-1] & personal[2:] & (labels[:-2] == labels[2:])
+        for place in (np.flatnonzero(open_ends & (text.outside[1:-1] < _SURE)) + 1).tolist():
+            if (word := text.word(place)).isalnum() or word in _INSIDE:
+                personal[place], labels[place] = True, labels[place - 1]
         for span in apart_from(text.text, _merged(text, np.flatnonzero(personal)), found):
             form = _FORMS.get(span.type)
             if form and form(text.text[span.start : span.end]):

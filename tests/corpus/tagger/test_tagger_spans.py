@@ -29,7 +29,7 @@ def knowing(words, lower_case=0.0):
         "glued": np.zeros(width),
         "patterns": np.zeros((width, width)),
         "output": np.eye(width),
-        "output_bias": np.eye(width)[NUMBER["O"]] * 8,
+        "output_bias": np.eye(width)[NUMBER["O"]] * 12,
     }
     for layer in range(len(DILATIONS)):
         weights |= {f"layer{layer}": np.zeros((3 * width, width)), f"bias{layer}": np.zeros(width)}
@@ -78,7 +78,7 @@ def test_spans(text, found):
 
 def test_a_name_found_once_is_found_in_the_whole_document():
     # Of "ingrid" the network thinks that it is nothing, with probability .88.
-    tagger = knowing({"Ingrid": "PERSON"}, lower_case=STRENGTH - 6)
+    tagger = knowing({"Ingrid": "PERSON"}, lower_case=STRENGTH - 10)
     document = ["I am Ingrid.", "hi ingrid"]
     assert tagger.find_in([document], [[[], []]]) == [
         [[Span(5, 11, "PERSON")], [Span(3, 9, "PERSON")]]
@@ -90,6 +90,15 @@ def test_a_word_that_the_network_is_sure_of_stays():
     tagger = knowing({"Will": "PERSON"}, lower_case=STRENGTH)
     document = ["Will wrote", "it will rain"]
     assert tagger.find_in([document], [[[], []]]) == [[[Span(0, 4, "PERSON")], []]]
+
+
+def test_a_gap_of_one_token_is_closed():
+    # Of "el" the network thinks that it is nothing, with probability .88.
+    tagger = knowing({"Ingrid": "PERSON", "Lind": "PERSON", "el": "PERSON"}, STRENGTH - 10)
+    assert tagger.find_in([["Ingrid el Lind"]], [[[]]]) == [[[Span(0, 14, "PERSON")]]]
+    assert tagger.find_in([["Ingrid el"]], [[[]]]) == [[[Span(0, 6, "PERSON")]]]
+    sure = knowing({"Ingrid": "PERSON", "Lind": "PERSON"}, STRENGTH)
+    assert [len(spans) for spans in sure.find_in([["Ingrid and Lind"]], [[[]]])[0]] == [2]
 
 
 def test_patterns_come_first():
