@@ -1,7 +1,8 @@
 """Which format a file has, and its records, read as a stream.
 
 Binary formats are told by their first bytes, the others by the file's name; without a name that
-tells, a file that begins with "[" is a JSON array and every other one JSON lines.
+tells, a file that begins with "[" is a JSON array, one whose first line opens an object without
+closing it is that object, and every other one is JSON lines.
 """
 
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ ARROW_STREAM = b"\xff\xff\xff\xff"  # the continuation mark that every message b
 
 class Format(StrEnum):
     JSONL = "jsonl"
-    JSON = "json"  # an array of objects
+    JSON = "json"  # an array of objects, or one object over many lines
     CSV = "csv"
     PARQUET = "parquet"
     ARROW = "arrow"  # file or stream
@@ -86,7 +87,11 @@ def format_of(file: SourceFile) -> Format:
     named = (DOCUMENT_NAME if documents else DATA_NAME).fullmatch(file.url)
     if named and (found := _BY_NAME.get(named[1].lower())):
         return found
-    return Format.JSON if head.removeprefix(BOM).lstrip()[:1] == b"[" else Format.JSONL
+    text = head.removeprefix(BOM).lstrip()
+    first, line_end, _ = text.partition(b"\n")
+    opened = line_end and first.startswith(b"{") and first.rstrip()[-1:] in b"{[,:"
+    opened = opened and first.count(b"{") > first.count(b"}")
+    return Format.JSON if text.startswith(b"[") or opened else Format.JSONL
 
 
 def read_records(

@@ -18,9 +18,17 @@ _INSIDE = re.compile(rb'[\n"]|\\.', re.DOTALL)
 
 def read_array(stream: io.BufferedIOBase, max_line_bytes: int) -> Iterator[Line]:
     """Elements as lines, numbered from 1. An array that does not end, and what follows its end, are
-    a line each.
+    a line each; a file that is no array is one element.
     """
-    elements = _elements(stream, max_line_bytes)
+    first = stream.read(BLOCK).removeprefix(BOM).lstrip()
+    if first[:1] != b"[":
+        data = first + stream.read(max(0, max_line_bytes + 1 - len(first)))
+        too_long = len(data) > max_line_bytes
+        kept = data[:KEPT_OF_TOO_LONG] if too_long else data.rstrip()
+        if kept:
+            yield Line(1, kept, Reason.LINE_TOO_LONG if too_long else None)
+        return
+    elements = _elements(first, stream, max_line_bytes)
     for number, (data, length, problem) in enumerate(elements, start=1):
         if length > max_line_bytes:
             yield Line(number, data[:KEPT_OF_TOO_LONG], Reason.LINE_TOO_LONG)
@@ -29,12 +37,10 @@ def read_array(stream: io.BufferedIOBase, max_line_bytes: int) -> Iterator[Line]
 
 
 def _elements(
-    stream: io.BufferedIOBase, max_bytes: int
+    first: bytes, stream: io.BufferedIOBase, max_bytes: int
 ) -> Iterator[tuple[bytes, int, Reason | None]]:
     """Bytes (at most one more than the limit), length in the stream, and a problem if there is."""
-    buffer, at = stream.read(BLOCK).removeprefix(BOM).lstrip(), 1  # 1: behind the bracket
-    if buffer[:1] != b"[":
-        raise ValueError("not a JSON array")
+    buffer, at = first, 1  # 1: behind the bracket
     kept, length = bytearray(), 0
     depth, inside, any_yet = 0, False, False
 

@@ -359,6 +359,12 @@ def test_an_array_that_does_not_end_and_one_that_does_not_stop(tmp_path: Path) -
         ("a.jsonl", b"[1]\n", Format.JSONL),
         ("a.json", b"\n [1]", Format.JSON),
         ("a.json", b'{"a": 1}', Format.JSONL),
+        ("a.json", b'{"a": 1}\n{"a": 2', Format.JSONL),
+        ("a.json", b'{\n "a": 1}\n', Format.JSON),
+        ("a.json", b'{"a": [\r\n1]}\n', Format.JSON),
+        ("a.json", b'{broken\n{"a": 1}\n', Format.JSONL),
+        ("a.json", b'{"a": 1},\n{"a": 2},\n', Format.JSONL),
+        ("a.jsonl", b'{\n "a": 1}\n', Format.JSONL),
         ("a.CSV", b"[a],b\n", Format.CSV),
         ("a.jsonl.1", b"[1]\n", Format.JSONL),
         ("a.parquet", b"", Format.PARQUET),
@@ -390,6 +396,15 @@ def test_weeks_and_some_weeks_alone(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(content)
     [file] = list_files([str(tmp_path / name)])
     assert scan(file, Scan(), "legal").weeks.keys() == {"2026-08-31", "2026-09-07", "2026-09-14"}
+
+
+def test_one_object_over_many_lines_is_one_record(tmp_path: Path) -> None:
+    content = json.dumps(event(1), indent=2).encode()
+    intake = take(tmp_path, "feed.json", content, schema.Interaction)
+    assert [(row["event_id"], row["source_line"]) for row in intake.rows] == [("e1", 1)]
+    intake = take(tmp_path, "feed.json", content, schema.Interaction, max_line_bytes=50)
+    assert reasons(intake) == [(1, "line_too_long")]
+    assert take(tmp_path, "feed.json", b" \n", schema.Interaction).rows_in == 0
 
 
 def test_a_user_whose_csv_line_cannot_be_read_is_suspended(tmp_path: Path) -> None:
