@@ -31,6 +31,7 @@ from ft_resources.trainer import LocalTrainer
 from ft_resources.vault.raw_zone import RawZone
 from ft_sensors.drift import retrain_on_drift
 from ft_sensors.landing import take_up_changed_sources, take_up_new_weeks
+from ft_sensors.profiles import learn_domain_words, screen_early_weeks
 from ft_sensors.reports import report_new_weeks
 from ft_sensors.tagger import make_pii_tagger
 
@@ -82,6 +83,8 @@ defs = dg.Definitions(
         make_pii_tagger,
         take_up_new_weeks,
         take_up_changed_sources,
+        learn_domain_words,
+        screen_early_weeks,
         report_new_weeks,
         retrain_on_drift,
     ],

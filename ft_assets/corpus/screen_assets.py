@@ -18,6 +18,7 @@ from ft_assets.corpus.screen.screening import screen, screen_documents
 from ft_assets.partitions import ALL_WEEKS, domain_weeks, domains, split_key
 from ft_assets.publishing import (
     Refs,
+    combined,
     count_metadata,
     markdown_table,
     materialized,
@@ -32,6 +33,7 @@ from ft_resources.lakefs.ref import Ref
 VERDICT_COLUMNS = ["key", "reason", "language", "scores"]
 PROFILES = "profiles.bin"
 RATERS = "raters.parquet"
+PROFILED = "profiled"  # of screened_logs: whether rows of another domain were looked for
 
 
 @dg.asset(
@@ -66,10 +68,12 @@ def domain_profiles(
     ref = draft.merge()["domain_profiles/"]
     margins = dict(zip(profiles.domains, profiles.margins, strict=True))
     facts = {
+        "domains": dg.MetadataValue.json(list(profiles.domains)),
+        "inputs": profile_inputs(anonymized_documents, anonymized_examples),
         "profiles": markdown_table(
             ["domain", "texts", "margin"],
             [[name, len(texts[name]), f"{margins[name]:.2f}"] for name in profiles.domains],
-        )
+        ),
     }
     return materialized(context, lakefs, {None: ref}, {None: facts})
 
@@ -108,7 +112,11 @@ def screened_logs(
     draft.commit(f"screened_logs: {', '.join(done)}"[:200])
     merged = draft.merge()
     refs: dict[str | None, Ref] = {key: merged[_log_prefix(key)] for key in done}
-    return materialized(context, lakefs, refs, {k: _facts(v.values()) for k, v in done.items()})
+    facts = {
+        key: {**_facts(verdicts.values()), PROFILED: _covers(profiles, split_key(key)[0])}
+        for key, verdicts in done.items()
+    }
+    return materialized(context, lakefs, refs, facts)
 
 
 @dg.asset(partitions_def=domains, group_name="corpus", kinds={"lakefs", "python"}, code_version="1")
@@ -175,6 +183,22 @@ def influence_report(
         ),
     }
     return materialized(context, lakefs, {domain: ref}, {domain: facts})
+
+
+def profile_inputs(documents: Refs, examples: Refs) -> str:
+    """Digest of the texts that profiles are made of, by their refs."""
+    return combined(
+        [
+            f"{kind}/{d}/{refs[d].digest}"
+            for kind, refs in (("documents", documents), ("examples", examples))
+            for d in sorted(refs)
+        ]
+    )
+
+
+def _covers(profiles: DomainProfiles | None, domain: str) -> bool:
+    """Whether rows of the domain could be told from those of another one."""
+    return profiles is not None and len(profiles.domains) > 1 and domain in profiles.domains
 
 
 def refused_keys(tables: Iterable[list[dict]]) -> dict[str, str]:

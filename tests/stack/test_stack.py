@@ -35,6 +35,7 @@ RECIPE = (
     "batch_rows: 4\nreplay_share: 0.25\neval_every: 10\nvalidation_rows: 4\npatience: 2\n"
 )
 SECONDS = 300
+SCREENED = "screened_logs"
 
 
 class Running:
@@ -166,6 +167,17 @@ def test_a_backfill_over_all_domains_completes(running):
         champion = running.facts("deployed_model", domain)["champion"]
         # A probe: an answer to a user would be a log line, which the sensor takes up.
         assert running.gateway.chat(domain, "Hello?", max_tokens=3, probe=True).model == champion
+
+
+def test_weeks_before_the_first_profiles_get_their_verdict(running):
+    """Now that the words of all domains are known, two sensors see to it, once."""
+    weeks = [f"{domain}|{week}" for domain in DOMAINS for week in running.weeks(SCREENED, domain)]
+    assert len(weeks) == 12
+    running.until(
+        lambda: all(running.facts(SCREENED, week).get("profiled") for week in weeks), "verdicts"
+    )
+    made = running.instance.fetch_materializations(dg.AssetKey(SCREENED), limit=100).records
+    assert len(made) == 24  # each week without and with profiles
 
 
 def test_a_new_week_runs_that_domain_and_week_alone(running, tmp_path):
