@@ -25,6 +25,11 @@ _BLANKS = " \t\xa0"
 _ADDRESS_BLANKS = _BLANKS + ",;/-.º"
 _NAME_LENGTH = 3  # letters of a part of a name that is looked for elsewhere
 _PERSON = NUMBER["PERSON"]
+# Numbers are found by patterns first; what the tagger adds must be likelier than not, or every port
+# and size in a log would be a postcode. In an address it need not.
+_PLACES = [NUMBER[kind] for kind in ("LOCATION", "STREET_ADDRESS")]
+_NUMBERS = [NUMBER[kind] for kind in ("AGE", "DATE", "ID", "PHONE", "ZIP")]
+_EVEN = 0.5
 
 
 def _digits(value: str) -> int:
@@ -167,8 +172,10 @@ class Tagger:
         return frozenset(names)
 
     def _spans(self, text: _Tagged, names: frozenset[str], found: Sequence[Span]) -> Iterator[Span]:
-        personal = text.outside < self.threshold
         labels = text.labels
+        personal = text.outside < self.threshold
+        numbers = np.isin(labels, _NUMBERS) & (text.outside >= _EVEN)
+        personal &= ~(numbers & ~_beside_any(personal & np.isin(labels, _PLACES)))
         if names:
             doubtful = np.flatnonzero((text.outside < _SURE) & ~personal).tolist()
             again = [place for place in doubtful if text.word(place).casefold() in names]
@@ -205,6 +212,15 @@ def _merged(text: _Tagged, chosen: Array) -> Iterator[Span]:
         start, end, kind = first, last, LABELS[number]
     if kind:
         yield Span(start, end, kind)
+
+
+def _beside_any(chosen: Array) -> Array:
+    """bool [n]: within two places of one that is chosen."""
+    near = chosen.copy()
+    for step in (1, 2):
+        near[step:] |= chosen[:-step]
+        near[:-step] |= chosen[step:]
+    return near
 
 
 def apart_from(text: str, spans: Iterable[Span], others: Sequence[Span]) -> Iterator[Span]:
