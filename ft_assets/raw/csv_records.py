@@ -7,6 +7,7 @@ the second.
 
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Iterator
 
@@ -14,6 +15,7 @@ from ft_assets.raw.quarantine import Reason
 from ft_assets.raw.sources import BOM, KEPT_OF_TOO_LONG, Line, pieces
 
 DELIMITERS = ",;\t|"
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of such bytes
 MAX_CELL_CHARS = 2**31 - 1  # the module's own limit is 128 KiB; records are bounded here
 
 
@@ -112,7 +114,7 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[int, bytes, list[s
         data = b"\n".join(line for _, line, _ in used)
         if not data.strip():
             continue
-        if any("\udc80" <= char <= "\udcff" for cell in cells for char in cell if char > "\ud7ff"):
+        if not data.isascii() and any(map(_NOT_UTF8.search, cells)):
             yield number, data, Reason.NOT_UTF8
         else:
             yield number, data, cells

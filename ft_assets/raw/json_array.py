@@ -12,7 +12,9 @@ from ft_assets.raw.quarantine import Reason
 from ft_assets.raw.sources import BOM, KEPT_OF_TOO_LONG, Line
 
 BLOCK = 2**20
-_OUTSIDE = re.compile(rb'["\[\]{},]')
+_STRING = rb'"[^"\\\n]*"|"'  # without escapes at once, which most are
+_OUTSIDE = re.compile(_STRING + rb"|[\[\]{},]")
+_DEEP = re.compile(_STRING + rb"|[\[\]{}]")  # within an element
 _INSIDE = re.compile(rb'[\n"]|\\.', re.DOTALL)
 
 
@@ -41,6 +43,7 @@ def _elements(
 ) -> Iterator[tuple[bytes, int, Reason | None]]:
     """Bytes (at most one more than the limit), length in the stream, and a problem if there is."""
     buffer, at = first, 1  # 1: behind the bracket
+    begin = at  # of what is not in `kept` yet
     kept, length = bytearray(), 0
     depth, inside, any_yet = 0, False, False
 
@@ -50,37 +53,33 @@ def _elements(
         kept.extend(part[: max_bytes + 1 - len(kept)])
 
     while True:
-        match = (_INSIDE if inside else _OUTSIDE).search(buffer, at)
+        match = (_INSIDE if inside else _DEEP if depth else _OUTSIDE).search(buffer, at)
         if match is None:
             # An escape may be cut in two by the end of the block.
             end = len(buffer) - (inside and buffer.endswith(b"\\"))
-            keep(buffer[at:end])
+            keep(buffer[begin:end])
             block = stream.read(BLOCK)
             if not block:
                 yield bytes(kept), length, Reason.UNREADABLE_FILE
                 return
-            buffer, at = buffer[end:] + block, 0
+            buffer, at, begin = buffer[end:] + block, 0, 0
             continue
-        sign = match[0]
+        sign, at = match[0], match.end()
         if inside:
             inside = sign not in (b'"', b"\n")
-        elif sign == b'"':
-            inside = True
+        elif sign[:1] == b'"':
+            inside = len(sign) == 1  # else it is a whole string
         elif sign in b"[{":
             depth += 1
         elif depth:
-            depth -= sign in b"]}"
+            depth -= 1
         elif sign in b",]":
-            keep(buffer[at : match.start()])
+            keep(buffer[begin : match.start()])
             if sign == b"," or any_yet or kept.strip():
                 yield bytes(kept), length, None
-            kept, length, any_yet = bytearray(), 0, True
-            at = match.end()
+            kept, length, any_yet, begin = bytearray(), 0, True, at
             if sign == b"]":
                 break
-            continue
-        keep(buffer[at : match.end()])
-        at = match.end()
     rest = buffer[at:].strip() or stream.read(BLOCK).strip()
     if rest:
         yield rest[:KEPT_OF_TOO_LONG], 0, Reason.NOT_JSON

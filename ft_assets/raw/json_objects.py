@@ -75,6 +75,14 @@ def check_values(fields: Mapping[str, Any]) -> Problem | None:
     """What `parse_object` would refuse in an object that did not come as JSON."""
     if too_deep := _nested_too_deep(fields):
         return too_deep
+    try:
+        json.dumps(fields, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except (ValueError, TypeError):
+        return _unlike_json(fields)
+    return None
+
+
+def _unlike_json(fields: Mapping[str, Any]) -> Problem | None:
     foreign = [name for name, value in fields.items() if not _is_json(value)]
     if foreign:
         return Problem(Reason.WRONG_TYPE, field_names(foreign))
@@ -85,7 +93,8 @@ def check_values(fields: Mapping[str, Any]) -> Problem | None:
 
 
 def _nested_too_deep(fields: Mapping[str, Any]) -> Problem | None:
-    deep = [name for name, value in fields.items() if _too_deep(value)]
+    nested = ((name, value) for name, value in fields.items() if isinstance(value, dict | list))
+    deep = [name for name, value in nested if _too_deep(value)]
     return Problem(Reason.NESTED_TOO_DEEP, field_names(deep)) if deep else None
 
 
