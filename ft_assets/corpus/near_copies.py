@@ -24,7 +24,7 @@ SHORT_TEXT_ALLOWANCE = 0.15
 # deviation of 0.05 at .8, so this loses 1 true pair in 30,000.
 ESTIMATE_MARGIN = 0.2
 # In longer responses and texts alone, one word is not what the text says.
-SHORT_WORDS = 120
+SHORT_WORDS = 84
 PAIRS_AT_ONCE = 4_000  # bounds the memory of a comparison to about 20 MB
 
 
