@@ -19,7 +19,7 @@ from ft_assets.corpus.anonymize import (
 )
 from ft_assets.corpus.benchmarks import benchmark_prints
 from ft_assets.corpus.compose import Policy, compose_eval, compose_training
-from ft_assets.corpus.composed import Counts
+from ft_assets.corpus.composed import Counts, Reason
 from ft_assets.corpus.dedup_assets import read_batches, read_clusters, read_passages
 from ft_assets.corpus.fingerprints import Fingerprints
 from ft_assets.corpus.mixture import Replay
@@ -34,16 +34,20 @@ from ft_assets.publishing import (
     Refs,
     count_metadata,
     counted,
+    counts_table,
     markdown_table,
     materialized,
     one,
     open_draft,
+    share,
 )
 from ft_assets.settings import platform
 from ft_resources.lakefs.client import LakeFS, to_parquet
 from ft_resources.lakefs.ref import Ref
 from ft_resources.pseudonyms import Pseudonyms
 from ft_resources.vault.raw_zone import RawZone
+
+DUPLICATES = (Reason.EXACT_DUPLICATE, Reason.NEAR_DUPLICATE)
 
 
 @dg.asset(
@@ -337,7 +341,15 @@ def _corpus_facts(counts: Counts) -> dict[str, Any]:
         **count_metadata(counts.rows_in, counts.rows_out, 0, counts.dropped),
         "rows_by_kind": dg.MetadataValue.json(dict(sorted(counts.by_kind.items()))),
         "dropped_by_kind": dg.MetadataValue.json(dict(sorted(counts.dropped_by_kind.items()))),
-        "rows_by_split": markdown_table(["split", "rows"], sorted(counts.by_split.items())),
+        **counted("kinds", "kind", counts.by_kind),
+        "rows_by_split": counts_table("split", counts.by_split),
+        "rows_by_week": counts_table("week", counts.by_week),
+        "duplicate_share": share(
+            sum(counts.dropped.get(reason, 0) for reason in DUPLICATES), counts.rows_in
+        ),
+        "contaminated_by_benchmark": counts_table("benchmark", counts.contaminated),
+        "rows_of_the_largest_user_or_document": counts.largest_group,
+        "replayed_char_share": counts.replayed_char_share,
         "documents_in": counts.documents_in,
         "documents_used": counts.documents_used,
     }

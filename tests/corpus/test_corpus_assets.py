@@ -50,6 +50,18 @@ def test_every_row_is_counted(world: World, asset, partition):
     )
 
 
+def test_a_corpus_tells_what_it_is_made_of(world: World):
+    facts = world.facts("training_corpus", DOMAIN)
+    dropped = facts["dropped"]
+    copies = dropped.get("exact_duplicate", 0) + dropped.get("near_duplicate", 0)
+    assert facts["duplicate_share"] == pytest.approx(copies / facts["rows_in"], abs=1e-4)
+    assert copies > 0
+    for table, label in (("kinds", "log"), ("rows_by_split", "train"), ("rows_by_week", WEEKS[0])):
+        assert f"| {label} |" in facts[table]
+    assert f"| total | {facts['rows_out']:,} |" in facts["kinds"]
+    assert "#changes" in facts["lakefs_diff"]
+
+
 def test_every_delivered_log_line_is_in_one_week(world: World, feed):
     taken = [world.facts("raw_logs", f"{DOMAIN}|{week}") for week in WEEKS]
     assert sum(facts["rows_in"] for facts in taken) == feed[1]["lines"]["logs"]
