@@ -24,6 +24,7 @@ from pydantic import (
 
 from ft_assets.corpus.policy import (
     OPERATORS,
+    POLICIES,
     TYPES,
     AnyOperator,
     Operators,
@@ -156,6 +157,14 @@ class Anonymization(Section):
     policy: str = "placeholders"  # or hipaa_safe_harbor, gdpr_pseudonymized, or one of `policies`
     operators: Operators = {}
     policies: dict[str, Operators] = {}  # of one's own, by name
+
+    @field_validator("policies")
+    @classmethod
+    def _are_new(cls, policies: dict[str, Operators]) -> dict[str, Operators]:
+        if taken := sorted(policies.keys() & POLICIES.keys()):
+            raise ValueError(f"{', '.join(taken)}: built in; give your own another name")
+        return policies
+
     tagger: TaggerSettings = TaggerSettings()
 
 

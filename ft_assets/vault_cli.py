@@ -5,6 +5,9 @@ Every command needs FT_TENANT_KEY, from the environment or the secrets that `ft 
 
 import os
 import pwd
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +35,6 @@ def reveal(
     platform: PlatformFile = Path("platform.yaml"),
 ) -> None:
     """Print what stands behind a token; FT_VAULT_ROLE_KEY proves the role."""
-    from ft_resources.vault.keys import VaultError
     from ft_resources.vault.reveal import ROLE_KEY, Desk, Role
 
     settings, vault = _open(platform)
@@ -41,13 +43,11 @@ def reveal(
         for name, each in settings.vault.roles.items()
     }
     _refuse_personal(reason)
-    try:
+    with _told():
         desk = Desk(vault.originals(), _audit(vault), roles)
         found = desk.reveal(token, role, os.environ.get(ROLE_KEY, ""), reason, _who())
-    except VaultError as error:
-        raise _fail(str(error)) from None
     for value in found.values:
-        typer.echo(value)
+        typer.echo(value.encode("utf-8", "replace"))  # half of a surrogate pair has no UTF-8
 
 
 @vault_app.command()
@@ -58,18 +58,14 @@ def audit(
     """Print the audit log as JSON lines, oldest first; exit 1 if --verify finds it changed."""
     import json
 
-    from ft_resources.vault.keys import VaultError
-
     _, vault = _open(platform)
-    try:
+    with _told():
         log = _audit(vault)
         if verify:
             typer.echo(f"{log.verify()} entries, none changed, none missing")
             return
         for entry in log.entries():
             typer.echo(json.dumps(entry, ensure_ascii=False))
-    except VaultError as error:
-        raise _fail(str(error)) from None
 
 
 @vault_app.command()
@@ -80,10 +76,8 @@ def subjects(
     platform: PlatformFile = Path("platform.yaml"),
 ) -> None:
     """Say whether subjects have a key, or how many do; the vault holds no names to list."""
-    from ft_resources.vault.keys import VaultError
-
     _, vault = _open(platform)
-    try:
+    with _told():
         store = vault.store()
         if not names:
             keys, erased = store.counts()
@@ -95,8 +89,6 @@ def subjects(
             erased = store.is_erased(id_)
             state = "erased" if erased else "has a key" if store.keys([id_]) else "unknown"
             typer.echo(f"{name}: {state}, {len(store.linked(name))} events")
-    except VaultError as error:
-        raise _fail(str(error)) from None
 
 
 @vault_app.command()
@@ -111,20 +103,16 @@ def erase(
     In every past commit, for everybody, for good. Corpora and adapters that were made of them
     have to be made anew; backups of the vault still hold the keys.
     """
-    from ft_resources.vault.keys import VaultError
-
     _, vault = _open(platform)
     _refuse_personal(reason)
     if not yes:
         typer.confirm(f"Destroy the keys of {len(names)} subjects for good?", abort=True)
-    try:
+    with _told():
         ids = [vault.store().subject_id(name).hex() for name in names]
         log, who = _audit(vault), _who()
         for subject in ids:
             log.append({"who": who, "action": "erase", "subject": subject, "reason": reason})
         destroyed = vault.destroy(names)
-    except (VaultError, ValueError) as error:
-        raise _fail(str(error)) from None
     typer.echo(f"{destroyed} keys destroyed, those of events among them")
 
 
@@ -136,19 +124,16 @@ def rotate(platform: PlatformFile = Path("platform.yaml")) -> None:
     what runs with the old key.
     """
     from ft_resources.secrets import TENANT_KEY
-    from ft_resources.vault.keys import VaultError
     from ft_resources.vault.rotation import finish, prepare, rewrap
 
     settings, vault = _open(platform, tenant_key=False)
     state = settings.state_folder
-    try:
+    with _told():
         keys = prepare(state, os.environ)
         wrapped = rewrap(vault.keys_file, vault.tenant, keys)
         rotated = vault.model_copy(update={"tenant_key": keys.following})
         _audit(rotated).append({"who": _who(), "action": "rotate"})
         kept = finish(state, keys)
-    except VaultError as error:
-        raise _fail(str(error)) from None
     typer.echo(f"{wrapped} keys are wrapped by the next tenant key")
     if not kept:
         typer.echo(f"now set {TENANT_KEY} to it wherever it is set")
@@ -183,6 +168,17 @@ def _open(file: Path, tenant_key: bool = True) -> "tuple[Platform, RawZone]":
     if tenant_key and not key:
         raise _fail(f"set {secrets.TENANT_KEY}; it is not kept below {settings.state_folder}")
     return settings, vault
+
+
+@contextmanager
+def _told() -> Generator[None]:
+    """What goes wrong in the vault, in one line; no message of it holds a value."""
+    from ft_resources.vault.keys import VaultError
+
+    try:
+        yield
+    except (VaultError, ValueError, OSError, sqlite3.Error) as error:
+        raise _fail(str(error)) from None
 
 
 def _audit(vault: "RawZone") -> "AuditLog":

@@ -58,6 +58,10 @@ def test_least_that_is_needed(tmp_path):
             ["anonymization: unknown policy 'hippa'", "hipaa_safe_harbor"],
         ),
         (
+            "domains: {a: {}}\nanonymization: {policies: {placeholders: {SSN: redact}}}",
+            ["anonymization.policies", "placeholders: built in"],
+        ),
+        (
             "domains: {a: {}}\nvault: {roles: {dpo: {types: [EMIAL], key_sha256: ab}}}",
             ["vault.roles.dpo.types", "EMIAL", "vault.roles.dpo.key_sha256"],
         ),

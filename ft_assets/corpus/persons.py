@@ -99,12 +99,13 @@ def parse(text: str) -> Mention:
 def _kept(words: list[str]) -> list[bool]:
     # A word that may be part of the name is taken for one: "Don" and "M." are, "don" is none.
     kept: list[bool] = []
-    for word in words:
+    for place, word in enumerate(words, start=1):
         folded = fold(word)
         if all(kept):
             kept.append(folded in _TITLES or word == "don")
         else:
-            kept.append(folded in _SUFFIXES or (folded in _PARTICLES and word[:1].islower()))
+            particle = folded in _PARTICLES and word[:1].islower() and place < len(words)
+            kept.append(particle or folded in _SUFFIXES)
     return kept
 
 

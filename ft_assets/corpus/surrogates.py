@@ -71,13 +71,17 @@ class Surrogates:
         for piece in mention.pieces:
             word = mention.text[piece.start : piece.end]
             parts += [
-                mention.text[last : piece.start],
+                self._between(mention.text[last : piece.start]),
                 self._word_of_name(word, piece.part, mention, person),
             ]
             last = piece.end
         if not mention.pieces:
             return self._draw("PERSON", mention.text).word()
-        return "".join([*parts, mention.text[last:]])
+        return "".join([*parts, self._between(mention.text[last:])])
+
+    def _between(self, text: str) -> str:
+        """What stands between the words of a name is kept, but for figures."""
+        return self._shaped("PERSON", text) if any(char.isalnum() for char in text) else text
 
     def _word_of_name(self, word: str, part: Part, mention: Mention, person: Person) -> str:
         if part is Part.KEPT:

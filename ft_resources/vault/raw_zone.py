@@ -19,13 +19,14 @@ from ft_resources.lakefs.ref import Ref
 from ft_resources.vault import subjects
 from ft_resources.vault.keys import TenantKey
 from ft_resources.vault.originals import Original, Originals
-from ft_resources.vault.sealed_rows import BATCH, Row, Rows, Written, write_rows
+from ft_resources.vault.sealed_rows import Row, Rows, Written, write_rows
 from ft_resources.vault.store import KeyStore
 
 ROWS = "rows.enc"
 QUARANTINE = "quarantine.enc"
 KEYS_FILE = "keys.db"
 ORIGINALS_FILE = "originals.db"
+LINKED_TOGETHER = 4096  # rows; each time costs a flush to the disk
 ERASED = "erased"  # the drop reason of rows whose subject was erased
 
 
@@ -147,7 +148,7 @@ class RawZone(dg.ConfigurableResource):
 def _linked(store: KeyStore, rows: Iterable[Row]) -> Iterator[Row]:
     """The rows, after the store knows which events are whose."""
     stream = iter(rows)
-    while batch := list(islice(stream, BATCH)):
+    while batch := list(islice(stream, LINKED_TOGETHER)):
         pairs = [
             (f"user:{row['user_id']}", f"event:{row['event_id']}")
             for row in batch

@@ -102,7 +102,8 @@ class KeyStore:
         """
         wanted = dict.fromkeys(pairs)
         owners = {owner: self.subject_id(owner) for owner, _ in wanted}
-        rows = [(self._link_id(owner), self.subject_id(name)) for owner, name in wanted]
+        links = {owner: self._link_id(owner) for owner in owners}
+        rows = [(links[owner], self.subject_id(name)) for owner, name in wanted]
         with self._connection() as db, _transaction(db):
             db.executemany("INSERT OR IGNORE INTO linked VALUES (?, ?)", rows)
             erased = _tombstones(db, list(owners.values()))

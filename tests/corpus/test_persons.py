@@ -11,6 +11,7 @@ from ft_assets.corpus.persons import Part, People, Person, parse
         ("SMITH, JOHN PAUL", "john", "smith"),
         ("Dr. María-José Núñez", "mariajose", "nunez"),
         ("Mr Smith", "", "smith"),
+        ("weird al", "weird", "al"),
         ("Mmes J. Hutcheon", "j", "hutcheon"),
         ("Frau Dr. Müller", "", "muller"),
         ("Prof. Dr. Anna Schmidt", "anna", "schmidt"),

@@ -1,5 +1,6 @@
 import hashlib
 import ipaddress
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -172,6 +173,13 @@ def test_a_name_that_is_not_resolved_tells_nothing_of_itself():
         new = person(text)
         words = {word for word in text.replace(".", " ").split() if word[:1].isupper()}
         assert not words & set(new.replace(".", " ").split()), (text, new)
+
+
+def test_figures_in_a_name_do_not_stay():
+    for text in ("John Smith 19840512", "1984john", "jdoe1984", "John, 4111222233334444"):
+        new = person(text)
+        assert not re.search(r"1984|4111", new), new
+        assert re.sub(r"\w", "", new).replace("-", "") == re.sub(r"\w", "", text)
 
 
 def test_the_key_is_not_shown_and_has_32_bytes():
