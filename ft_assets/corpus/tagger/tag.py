@@ -20,7 +20,7 @@ _TOGETHER = 1 << 15  # characters of texts that are tagged at once
 # document, are personal too; a first name that is also a word ("Will") stays where the network is
 # sure of it.
 _SURE = 0.995
-_INSIDE = "-'’."  # signs inside of names
+_INSIDE = "-'\u2019."  # signs inside of names
 _BLANKS = " \t\xa0"
 _ADDRESS_BLANKS = _BLANKS + ",;/-.º"
 _NAME_LENGTH = 3  # letters of a part of a name that is looked for elsewhere
