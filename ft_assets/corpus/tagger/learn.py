@@ -19,6 +19,7 @@ from ft_assets.corpus.tagger.annotated import Annotated, read_annotated
 from ft_assets.corpus.tagger.generated.texts import generate
 from ft_assets.corpus.tagger.labels import NUMBER
 from ft_assets.corpus.tagger.network import Network
+from ft_assets.corpus.tagger.recipe import Recipe
 from ft_assets.corpus.tagger.score import DIRECT, Scores, facts, score
 from ft_assets.corpus.tagger.tag import Tagger
 
@@ -44,7 +45,7 @@ class Spec:
 
     def digest(self) -> str:
         """Changes when another tagger would come out."""
-        state = hashlib.sha256(VERSION.encode())
+        state = hashlib.sha256(repr((VERSION, model_file.SHAPE, Recipe())).encode())
         chosen = {name: value for name, value in asdict(self).items() if name != "annotated"}
         state.update(repr(sorted(chosen.items())).encode())
         for file in sorted(self.annotated, key=lambda file: file.name):
@@ -57,7 +58,7 @@ def learn(spec: Spec, report: Report) -> bytes:
 
     Raises AnnotationError for an annotated set that cannot be read.
     """
-    from ft_assets.corpus.tagger.train import Recipe, Training
+    from ft_assets.corpus.tagger.train import Training
 
     own = read_annotated(sorted(spec.annotated, key=lambda file: file.name))
     kept_apart = [text for text in own if _family(text) % 100 < _DEVELOPMENT]

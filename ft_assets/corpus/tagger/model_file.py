@@ -17,6 +17,8 @@ from ft_assets.corpus.tagger.tokens import ROWS
 
 FORMAT = 1
 _FACTS = "tagger"
+# What a file must have been made with to be read here.
+SHAPE = {"format": FORMAT, "labels": list(LABELS), "dilations": list(DILATIONS), "rows": ROWS}
 
 
 class ModelFileError(ValueError):
@@ -39,13 +41,7 @@ def to_bytes(weights: Mapping[str, Array], facts: Facts) -> bytes:
         name: np.ascontiguousarray(value, np.float16 if name == "table" else np.float32)
         for name, value in weights.items()
     }
-    header = {
-        "format": FORMAT,
-        "labels": LABELS,
-        "dilations": DILATIONS,
-        "rows": ROWS,
-        **asdict(facts),
-    }
+    header = {**SHAPE, **asdict(facts)}
     return save(arrays, metadata={_FACTS: json.dumps(header, sort_keys=True)})
 
 
@@ -59,8 +55,7 @@ def from_bytes(content: bytes) -> tuple[Tagger, Facts]:
         header = json.loads(_metadata(content)[_FACTS])
     except (SafetensorError, KeyError, ValueError):
         raise ModelFileError("not a tagger: no safetensors with a header of ours") from None
-    ours = {"format": FORMAT, "labels": list(LABELS), "dilations": list(DILATIONS), "rows": ROWS}
-    for name, value in ours.items():
+    for name, value in SHAPE.items():
         if header.get(name) != value:
             raise ModelFileError(
                 f"a tagger of another version: its {name} differ; train one with `ft pii train`"

@@ -7,10 +7,11 @@ from ft_assets.corpus.tagger.annotated import Annotated
 from ft_assets.corpus.tagger.generated.texts import generate
 from ft_assets.corpus.tagger.learn import Spec, choose_threshold, find_all, learn
 from ft_assets.corpus.tagger.network import Network
+from ft_assets.corpus.tagger.recipe import Recipe
 from ft_assets.corpus.tagger.score import DIRECT, score
 from ft_assets.corpus.tagger.tag import Tagger, pattern_numbers, touching
 from ft_assets.corpus.tagger.tokens import split
-from ft_assets.corpus.tagger.train import Recipe, Training, _Bags, _inputs, prepare
+from ft_assets.corpus.tagger.train import Training, _Bags, _inputs, prepare
 
 QUICK = Spec(generated=1200, epochs=5, threads=1)
 
