@@ -81,7 +81,7 @@ class Surrogates:
 
     def _between(self, text: str) -> str:
         """What stands between the words of a name is kept, but for figures."""
-        return self._shaped("PERSON", text) if any(char.isalnum() for char in text) else text
+        return self._shaped("PERSON", text) if any(char.isnumeric() for char in text) else text
 
     def _word_of_name(self, word: str, part: Part, mention: Mention, person: Person) -> str:
         if part is Part.KEPT:
