@@ -297,10 +297,36 @@ class Services(Section):
 RepositoryName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{2,62}$")]  # lakeFS's own rule
 
 
+RetentionDays = Annotated[int, Field(ge=1, le=36_500, strict=True)]
+
+
+class Retention(Section):
+    """How long both repositories keep what no branch and no tag shows any more: lakeFS's garbage
+    collection rules. A commit counts while it was the head of its branch within these days.
+    """
+
+    days: RetentionDays
+    branches: dict[Annotated[str, Field(pattern=r"^\w[-\w]*$")], RetentionDays] = {}
+
+
+class HookSettings(Section):
+    """What hooks (_lakefs_actions/*.yaml) may do besides webhooks to this machine."""
+
+    # Of hooks of type `python`, by name; the module must be one that `ft up` can import.
+    functions: dict[
+        Annotated[str, Field(pattern=r"^[^\s=]+$")], Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
+    ] = {}
+    hosts: list[Annotated[str, Field(pattern=r"^[^\s/:@]+(:\d+)?$")]] = []  # name or name:port
+
+
 class Versioning(Section):
     repository: RepositoryName = "ft-corpora"
     raw_repository: RepositoryName = "ft-raw"  # the only place with personal data
     storage_namespace: str = "local://{repository}"  # e.g. s3://bucket/{repository}
+    retention: Retention | None = None  # null: nothing that was committed is ever removed
+    # Of the embedded server alone:
+    import_folder: str | None = None  # which lakeFS imports may read; null: none
+    hooks: HookSettings = HookSettings()
 
 
 class VaultRole(Section):
@@ -347,6 +373,17 @@ class Platform(Section):
     sensor_interval_seconds: Annotated[int, Field(ge=1)] = 30
     root: Path = Field(default=Path("."), exclude=True)  # folder of the file, set by load_platform
 
+    @model_validator(mode="after")
+    def _options_have_their_server(self) -> "Platform":
+        if not self.services.lakefs.embedded:
+            for key in ("import_folder", "hooks"):
+                if getattr(self.versioning, key) != Versioning.model_fields[key].get_default():
+                    raise ValueError(
+                        f"versioning.{key} is for the embedded lakeFS, and services.lakefs.embedded"
+                        " is false; set it where your server is configured"
+                    )
+        return self
+
     @field_validator("domains", mode="before")
     @classmethod
     def _domain_names(cls, domains: object) -> object:
@@ -376,6 +413,11 @@ class Platform(Section):
     @property
     def state_folder(self) -> Path:
         return (self.root / self.state).resolve()
+
+    @property
+    def lakefs_folder(self) -> Path:
+        """Where the embedded lakeFS keeps its repositories."""
+        return self.state_folder / "lakefs"
 
     @property
     def landing_folder(self) -> str:

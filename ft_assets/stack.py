@@ -63,12 +63,11 @@ class Stack:
         workspace = ["-w", str(home / "workspace.yaml")]
         plan: list[Process] = []
         if services.lakefs.embedded:
-            root = self.state / "lakefs"
             command = [*ft, "lakefs", "serve", "--port", str(services.lakefs.port)]
             plan.append(
                 Process(
                     "lakefs",
-                    [*command, "--host", services.lakefs.host, "--root", str(root)],
+                    [*command, "--host", services.lakefs.host, *_lakefs_options(self.platform)],
                     partial(answers, f"{services.lakefs.url}/api/v1/healthcheck"),
                     services.lakefs.url,
                 )
@@ -147,14 +146,45 @@ class Stack:
             (self.state / folder).mkdir(parents=True, exist_ok=True)
         with ExitStack() as undo:
             undo.callback(self.stop)
-            waiting = list(self.processes)
-            for process in self.processes:
-                if process.name in {"webserver", "daemon"}:
-                    self._wait([p for p in waiting if p.name in {"code-server", "lakefs"}], say)
-                    waiting = [p for p in waiting if p.name not in {"code-server", "lakefs"}]
+            first = [p for p in self.processes if p.name not in {"webserver", "daemon", "mlflow"}]
+            for process in first:
                 self._launch(process)
-            self._wait(waiting, say)
+            needed = [p for p in first if p.name in {"code-server", "lakefs"}]
+            self._wait(needed, say)
+            self.set_retention()  # before the daemon, which collects garbage by these rules
+            later = [p for p in self.processes if p not in first]
+            for process in later:
+                self._launch(process)
+            self._wait([p for p in [*first, *later] if p not in needed], say)
             undo.pop_all()
+
+    def set_retention(self) -> None:
+        """Give both repositories the rules of the platform file.
+
+        Without any, the embedded server keeps everything; a server elsewhere keeps its own rules.
+        """
+        services, versioning = self.platform.services, self.platform.versioning
+        if versioning.retention is None and not services.lakefs.embedded:
+            return
+        from ft_resources.lakefs.client import LakeFS  # with dagster: the services start meanwhile
+
+        store = LakeFS(
+            endpoint=services.lakefs.url,
+            access_key_id=self.secrets[secrets.LAKEFS_ACCESS_KEY_ID],
+            secret_access_key=self.secrets[secrets.LAKEFS_SECRET_ACCESS_KEY],
+            repository=versioning.repository,
+            raw_repository=versioning.raw_repository,
+            storage_namespace=versioning.storage_namespace,
+        )
+        retention = versioning.retention
+        try:
+            store.ensure()
+            if retention is None:
+                store.keep_everything()
+            else:
+                store.set_retention(retention.days, retention.branches)
+        except (ConnectionError, PermissionError, ValueError) as error:
+            raise StackError(f"versioning.retention cannot be set: {error}") from None
 
     def _prepare_dagster_home(self) -> None:
         home = Path(self.environment["DAGSTER_HOME"])
@@ -221,6 +251,19 @@ class Stack:
             # Run workers live in the session of the code server.
             _end_session(process.popen.pid)
             process.popen = None
+
+
+def _lakefs_options(platform: Platform) -> list[str]:
+    """What `ft lakefs serve` is told of the platform file."""
+    versioning = platform.versioning
+    options = ["--root", str(platform.lakefs_folder)]
+    if versioning.import_folder is not None:
+        options += ["--import-root", platform.path(versioning.import_folder)]
+    for name, function in versioning.hooks.functions.items():
+        options += ["--hook", f"{name}={function}"]
+    for host in versioning.hooks.hosts:
+        options += ["--hook-host", host]
+    return options
 
 
 def service_environment(

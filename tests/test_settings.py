@@ -38,6 +38,27 @@ def test_least_that_is_needed(tmp_path):
         ("domains: {a: {}}\nservices: {lakefs: {url: 'ftp://x'}}", ["services.lakefs.url", "ftp"]),
         ("domains: {a: {}}\nversioning: {repository: ft}", ["versioning.repository", "'ft'"]),
         (
+            "domains: {a: {}}\nversioning: {retention: {days: 0}}",
+            ["versioning.retention.days", "greater than or equal to 1", "0"],
+        ),
+        (
+            "domains: {a: {}}\nversioning: {retention: {days: 9, branches: {main: weeks}}}",
+            ["versioning.retention.branches.main", "'weeks'"],
+        ),
+        (
+            "domains: {a: {}}\nversioning: {retention: {branches: {main: 9}}}",
+            ["versioning.retention.days", "required"],
+        ),
+        (
+            "domains: {a: {}}\nversioning: {hooks: {functions: {check: checks.py}}}",
+            ["versioning.hooks.functions.check", "'checks.py'"],
+        ),
+        (
+            "domains: {a: {}}\nservices: {lakefs: {url: 'http://lake:80', embedded: false}}\n"
+            "versioning: {import_folder: feeds}",
+            ["versioning.import_folder", "embedded"],
+        ),
+        (
             "domains: {a: {anonymization: {operators: {EMAIL: {operator: mask, last: 4}}}}}",
             ["domains.a.anonymization.operators.EMAIL.mask.last", "keep_last, masking_char"],
         ),

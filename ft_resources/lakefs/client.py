@@ -32,8 +32,15 @@ from lakefs.exceptions import (
     NotFoundException,
     ServerException,
 )
-from lakefs_sdk import BranchProtectionRule, ObjectErrorList, StagingMetadata
+from lakefs_sdk import (
+    BranchProtectionRule,
+    GarbageCollectionRule,
+    GarbageCollectionRules,
+    ObjectErrorList,
+    StagingMetadata,
+)
 from lakefs_sdk.exceptions import BadRequestException as SdkBadRequest
+from lakefs_sdk.exceptions import ForbiddenException as SdkForbidden
 from urllib3.exceptions import HTTPError
 
 from ft_resources.lakefs.ref import Ref
@@ -74,6 +81,33 @@ class LakeFS(dg.ConfigurableResource):
                 if MAIN not in [rule.pattern for rule in rules]:
                     rules.append(BranchProtectionRule(pattern=MAIN))
                     api.set_branch_protection_rules(name, rules)
+
+    def set_retention(self, days: int, branch_days: Mapping[str, int]) -> None:
+        """Give both repositories these garbage collection rules, in place of any that they have.
+
+        Raises ValueError for rules that lakeFS refuses.
+        """
+        rules = GarbageCollectionRules(
+            default_retention_days=days,
+            branches=[
+                GarbageCollectionRule(branch_id=branch, retention_days=kept)
+                for branch, kept in branch_days.items()
+            ],
+        )
+        with self._calls():
+            for name in (self.raw_repository, self.repository):
+                try:
+                    self.client().sdk_client.repositories_api.set_gc_rules(name, rules)
+                except SdkBadRequest as error:
+                    raise ValueError(f"{name}: {error.body}") from None
+                except SdkForbidden as error:
+                    raise PermissionError(f"{name}: {error.body}") from None
+
+    def keep_everything(self) -> None:
+        """Take the garbage collection rules of both repositories away, if they have any."""
+        with self._calls():
+            for name in (self.raw_repository, self.repository):
+                self.client().sdk_client.repositories_api.delete_gc_rules(name)
 
     def draft(self, repository: str, branch: str, metadata: Mapping[str, str]) -> "Draft":
         """Open a new branch from the head of main. `metadata` goes on its commit and its merge.

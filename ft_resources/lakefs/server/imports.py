@@ -48,6 +48,8 @@ Commit = Callable[[dict[bytes, Entry]], str]
 
 class Imports:
     def __init__(self, root: Path | None, blobs: Blobs) -> None:
+        if root is not None and not root.is_dir():
+            raise NotADirectoryError(f"no folder at {root} to import from")
         self._root = None if root is None else root.resolve()
         self._blobs = blobs
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lakefs-import")
