@@ -25,11 +25,13 @@ from ft_assets.settings import Platform, platform
 from ft_resources import secrets
 from ft_resources.gateway_access import GatewayAccess
 from ft_resources.lakefs.client import LakeFS
+from ft_resources.lakefs.garbage import GarbageCollector
 from ft_resources.mlflow import MlflowTracking, ModelRegistry
 from ft_resources.pseudonyms import Pseudonyms
 from ft_resources.trainer import LocalTrainer
 from ft_resources.vault.raw_zone import RawZone
 from ft_sensors.drift import retrain_on_drift
+from ft_sensors.garbage import collect_garbage, collect_garbage_nightly
 from ft_sensors.landing import take_up_changed_sources, take_up_new_weeks
 from ft_sensors.profiles import learn_domain_words, screen_early_weeks
 from ft_sensors.reports import report_new_weeks
@@ -53,6 +55,7 @@ def resources(settings: Platform) -> dict[str, object]:
             raw_repository=versioning.raw_repository,
             storage_namespace=versioning.storage_namespace,
         ),
+        "garbage": GarbageCollector(folder=str(settings.lakefs_folder or "")),
         "raw_zone": RawZone(
             tenant=settings.vault.tenant,
             tenant_key=dg.EnvVar(secrets.TENANT_KEY),
@@ -88,6 +91,8 @@ defs = dg.Definitions(
         report_new_weeks,
         retrain_on_drift,
     ],
+    jobs=[collect_garbage],
+    schedules=[collect_garbage_nightly],
     resources=resources(platform()),
     # A process per step would cost 2 to 7 s each (docs/decisions/0004-execution.md).
     executor=dg.in_process_executor,

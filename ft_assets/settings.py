@@ -415,9 +415,9 @@ class Platform(Section):
         return (self.root / self.state).resolve()
 
     @property
-    def lakefs_folder(self) -> Path:
-        """Where the embedded lakeFS keeps its repositories."""
-        return self.state_folder / "lakefs"
+    def lakefs_folder(self) -> Path | None:
+        """Where the embedded lakeFS keeps its repositories; None for a lakeFS elsewhere."""
+        return self.state_folder / "lakefs" if self.services.lakefs.embedded else None
 
     @property
     def landing_folder(self) -> str:
