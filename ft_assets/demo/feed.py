@@ -13,7 +13,8 @@ from ft_assets.raw.delivery import open_delivery
 from ft_assets.raw.schema import Interaction
 from ft_assets.raw.sources import MAX_LINE_BYTES, SourceFile, list_files
 from ft_assets.raw.weeks import line_time, week_of
-from ft_assets.settings import DOMAIN_NAME, Sources
+from ft_assets.sections import Sources
+from ft_assets.settings import DOMAIN_NAME
 
 WHOLE = ("documents", "annotations", "corrections", "users", "eval")
 LATER_WEEKS = 3  # of twelve; at most a quarter of the weeks there are

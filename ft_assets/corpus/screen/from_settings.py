@@ -3,7 +3,7 @@
 from ft_assets.corpus.screen.influence import InfluencePolicy
 from ft_assets.corpus.screen.policy import ScreenPolicy
 from ft_assets.corpus.screen.reasons import ScreenReason
-from ft_assets.settings import Screening
+from ft_assets.sections import Screening
 
 
 def screen_policy(settings: Screening) -> ScreenPolicy:
