@@ -40,6 +40,7 @@ def spans_of(text, types, persons=()):
         Span(*match.span(), "PERSON")
         for name in persons
         for match in re.finditer(rf"\b{re.escape(name)}\b", text)
+        if not any(span.start < match.end() and match.start() < span.end for span in spans)
     ]
     return sorted(spans)
 
