@@ -25,6 +25,7 @@ from starlette.responses import JSONResponse, Response
 from ft_resources.lakefs.server import (
     routes_actions,
     routes_commits,
+    routes_compare,
     routes_imports,
     routes_internal,
     routes_objects,
@@ -80,6 +81,7 @@ def create_app(
             *routes_imports.ROUTES,
             *routes_internal.ROUTES,
             *routes_server.REST,
+            *routes_compare.ROUTES,
             *routes_pages.ROUTES,
         ],
         middleware=[Middleware(Authentication, keys=keys)],

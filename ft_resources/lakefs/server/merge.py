@@ -34,6 +34,17 @@ def _same(entries: dict[bytes, Entry], left: bytes | None, right: bytes | None) 
     return entries[left].identity == entries[right].identity
 
 
+def incoming(
+    session: Session, base: bytes, ours: bytes, theirs: bytes, prefix: bytes = b""
+) -> list[tuple[trees.Change, bool]]:
+    """(change, disputed) in key order: what merging the tree `theirs` into `ours` would bring."""
+    mine = trees.diff(session, base, ours, prefix)
+    changed = trees.diff(session, base, theirs, prefix)
+    disputed = conflicts(session, mine, changed)
+    same = {change.key for change in mine} - disputed
+    return [(change, change.key in disputed) for change in changed if change.key not in same]
+
+
 def three_way(
     session: Session, base: bytes, ours: bytes, theirs: bytes, strategy: Strategy = Strategy.NONE
 ) -> bytes:

@@ -16,7 +16,7 @@ from ft_resources.lakefs.server.errors import BadRequest, MergeConflict
 from ft_resources.lakefs.server.events import Apply, Operation
 from ft_resources.lakefs.server.keys import parse_key, parse_prefix
 from ft_resources.lakefs.server.listing import Page, Query, list_page, walk_sorted
-from ft_resources.lakefs.server.merge import Strategy, conflicts
+from ft_resources.lakefs.server.merge import Strategy, incoming
 from ft_resources.lakefs.server.paging import amount, key_query, page, page_of
 from ft_resources.lakefs.server.routes_refs import BRANCH
 from ft_resources.lakefs.server.routes_repositories import REPOSITORY
@@ -168,15 +168,10 @@ def _two_dot(session: Session, left: bytes, right: bytes, query: Query) -> Diffe
 
 def _three_dot(session: Session, left: Commit, right: Commit, query: Query) -> Differences:
     """What merging right into left would bring; conflicts are marked."""
-    base = commits.merge_base(session, left, right).tree
-    theirs = trees.diff(session, base, right.tree, query.prefix)
-    ours = trees.diff(session, base, left.tree, query.prefix)
-    disputed = conflicts(session, ours, theirs)
-    same = {change.key for change in ours} - disputed
+    base = commits.merge_base(session, left, right)
     return [
-        (c.key, ("conflict" if c.key in disputed else kind_of(c), c.right or c.left))
-        for c in theirs
-        if c.key not in same
+        (change.key, ("conflict" if disputed else kind_of(change), change.right or change.left))
+        for change, disputed in incoming(session, base.tree, left.tree, right.tree, query.prefix)
     ]
 
 

@@ -76,7 +76,7 @@ def list_repositories(call: Call) -> Response:
 
 
 def list_objects(call: Call) -> Response:
-    name, ref = _ref(call)
+    name, ref = ref_of(call)
     folder, after = call.query("path"), call.query("after")
     prefix = parse_prefix(folder)
     query = Query(prefix, parse_prefix(after), FOLDER, ROWS)
@@ -84,7 +84,7 @@ def list_objects(call: Call) -> Response:
     with call.repository.read() as session:
         place = refs.resolve(session, ref)
         found = list_page(lambda start: staging.walk(session, place, start, stop), query)
-        state = _state(session, name, place)
+        shown = state(session, name, place)
         lists = list(_names(session, name))
     if folder and not found.rows and not after:
         raise NotFound(f"nothing below {folder!r} at {ref!r} of {name}")
@@ -92,11 +92,11 @@ def list_objects(call: Call) -> Response:
     return render(
         f"Objects of {name}",
         el("p", *_steps(name, ref, folder)),
-        state,
+        shown,
         table(("Name", "Size", "Changed"), rows, numbers=(1,)) if rows else quiet("No objects."),
-        _more(found, "repositories", name, "objects", ref=ref, path=folder),
+        more(found, "repositories", name, "objects", ref=ref, path=folder),
         *lists,
-        tabs=_tabs(name, ref),
+        tabs=tabs(name, ref),
     )
 
 
@@ -107,10 +107,10 @@ def _object_row(
     shown, path = (key.removeprefix(prefix) or key).decode(), key.decode()
     if entry is None:
         return link(shown, address("repositories", name, "objects", ref=ref, path=path)), "", ""
-    return _object_link(name, ref, path, shown), size(entry.size), moment(entry.mtime)
+    return object_link(name, ref, path, shown), size(entry.size), moment(entry.mtime)
 
 
-def _object_link(name: str, ref: str, path: str, shown: str) -> Html:
+def object_link(name: str, ref: str, path: str, shown: str) -> Html:
     return link(shown, address("repositories", name, "object", ref=ref, path=path))
 
 
@@ -129,7 +129,7 @@ def _folder(name: str, ref: str, path: str) -> str:
     return address("repositories", name, "objects", ref=ref, path=path)
 
 
-def _state(session: Session, name: str, place: Place) -> Html:
+def state(session: Session, name: str, place: Place) -> Html:
     dirty = place.staged_on is not None and not staging.is_clean(session, place.staged_on)
     message = place.commit.message.partition("\n")[0]
     return el(
@@ -157,7 +157,7 @@ def _ref_links(name: str, ref: str) -> Html:
 
 
 def list_commits(call: Call) -> Response:
-    name, ref = _ref(call)
+    name, ref = ref_of(call)
     after = call.query("after")
     with call.repository.read() as session:
         start = refs.resolve_commit(session, ref)
@@ -186,7 +186,7 @@ def list_commits(call: Call) -> Response:
         table(head, rows) if rows else quiet("No older commits."),
         older,
         *lists,
-        tabs=_tabs(name, ref),
+        tabs=tabs(name, ref),
     )
 
 
@@ -211,7 +211,7 @@ def show_commit(call: Call) -> Response:
         at = parent.id if parent is not None and change.right is None else commit.id
         path = change.key.decode()
         entry = entries[change.right or change.left or b""]
-        rows.append((kind_of(change), _object_link(name, at, path, path), size(entry.size)))
+        rows.append((kind_of(change), object_link(name, at, path, path), size(entry.size)))
     return render(
         f"Commit {commit.id[:SHORT]} of {name}",
         el("pre", commit.message),
@@ -220,13 +220,16 @@ def show_commit(call: Call) -> Response:
         _metadata(commit.metadata),
         el("h2", f"Changes against the first parent ({len(changes)})"),
         table(("Change", "Object", "Size"), rows, numbers=(2,)) if rows else quiet("No changes."),
-        _more(found, "repositories", name, "commits", commit.id),
-        tabs=_tabs(name, commit.id),
+        more(found, "repositories", name, "commits", commit.id),
+        tabs=tabs(name, commit.id),
     )
 
 
 def _facts(name: str, commit: Commit) -> Html:
-    parents = [join(_commit_link(name, parent), " ") for parent in commit.parents]
+    parents = [
+        join(_commit_link(name, parent), " (", _against(name, parent, commit.id), ") ")
+        for parent in commit.parents
+    ]
     rows = [
         ("Commit", el("code", commit.id)),
         ("Committer", commit.committer),
@@ -234,6 +237,11 @@ def _facts(name: str, commit: Commit) -> Html:
         ("Parents", join(*parents) if parents else "none"),
     ]
     return _pairs(rows)
+
+
+def _against(name: str, parent: str, commit_id: str) -> Html:
+    query = {"ref": parent, "compare": commit_id}
+    return link("compare", address("repositories", name, "compare", **query))
 
 
 def _pairs(rows: list[tuple[str, str]]) -> Html:
@@ -274,7 +282,7 @@ def _ref_link(uri: str) -> str:
 def show_object(call: Call) -> Response:
     """The object itself: HTML in a sandbox, text as text, everything else to be saved."""
     key = parse_key(call.query("path"))
-    _, ref = _ref(call)
+    _, ref = ref_of(call)
     with call.repository.read() as session:
         entry = staging.get(session, refs.resolve(session, ref), key)
     name = key.decode().rpartition("/")[2]
@@ -294,21 +302,22 @@ def missing(call: Call) -> Response:
     raise NotFound(f"no page {call.request.scope['path']!r}")
 
 
-def _ref(call: Call) -> tuple[str, str]:
+def ref_of(call: Call) -> tuple[str, str]:
     """(repository, ref); without a ref the default branch."""
     name = call.path("repository")
     return name, call.query("ref") or call.server.repositories.info(name).default_branch
 
 
-def _tabs(name: str, ref: str) -> tuple[Html, ...]:
+def tabs(name: str, ref: str) -> tuple[Html, ...]:
     return (
         link(name, address("repositories", name)),
         link("Objects", address("repositories", name, "objects", ref=ref)),
         link("Commits", address("repositories", name, "commits", ref=ref)),
+        link("Compare", address("repositories", name, "compare", ref=ref)),
     )
 
 
-def _more(found: Page, *parts: str, **query: str) -> Html | None:
+def more(found: Page, *parts: str, **query: str) -> Html | None:
     if not found.has_more:
         return None
     return el("p", link("Next page", address(*parts, **query, after=found.rows[-1][0].decode())))

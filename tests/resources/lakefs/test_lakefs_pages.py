@@ -484,3 +484,84 @@ def test_pages_of_others_cannot_write_with_the_browsers_login(
 def test_no_secret_on_the_pages(browser, endpoint, repository):
     for path in ("/", f"/repositories/{repository.id}", "/no/such/page"):
         assert endpoint.secret_access_key.encode() not in browser.get(path).data
+
+
+def test_compare_shows_what_a_merge_would_bring(browser, branch, repository):
+    main = repository.branch("main")
+    put(branch, **{"a/changed": b"1", "a/gone": b"12", "b/both": b"1"})
+    branch.commit("base")
+    branch.merge_into("main")
+    put(branch, **{"a/changed": b"123", "a/new": b"1234", "b/both": b"of dev"})
+    branch.delete_objects("a/gone")
+    branch.commit("dev")
+    put(main, **{"b/both": b"of main", "c/main": b"1"})
+    main.commit("main")
+    put(main, staged=b"1")
+    path = f"/repositories/{repository.id}/compare"
+    page = browser.read(f"{path}?ref=main&compare=dev")
+    rows = re.findall(
+        r"([-+~!] (?:added|removed|changed|conflict))\n(\S+)\n([\d.]+ B\n)?([\d.]+ B)?", page.text
+    )
+    assert [tuple(part.strip() for part in row) for row in rows] == [
+        ("~ changed", "a/changed", "1 B", "3 B"),
+        ("- removed", "a/gone", "2 B", ""),
+        ("+ added", "a/new", "4 B", ""),
+        ("! conflict", "b/both", "1 B", "6 B"),
+    ]
+    assert "1 added, 1 removed, 1 changed, 1 conflict" in page.text
+    assert "and uncommitted changes" in page.text
+    for key, content in {
+        "a/changed": b"123",
+        "1 B": b"1",
+        "3 B": b"123",
+        "a/gone": b"12",
+        "2 B": b"12",
+        "a/new": b"1234",
+        "b/both": b"of dev",
+    }.items():
+        assert browser.get(page.links[key]).data == content
+    other = browser.read(page.links["The other way round"])
+    assert "2 changed" not in other.text
+    assert "c/main" in other.links
+    assert "a/new" not in other.links
+    below = browser.read(f"{path}?ref=main&compare=dev&prefix=b/")
+    assert "b/both" in below.links
+    assert "a/new" not in below.links
+    same = browser.read(f"{path}?ref=main&compare=main")
+    assert "No changes." in same.text
+    assert same.links["dev"] == f"{path}?ref=main&compare=dev"
+    assert browser.read(same.links["dev"]).text == page.text
+    assert browser.read(path).text == same.text  # the default branch with itself
+    assert browser.read(page.links["Compare"]).text == same.text
+
+
+def test_a_commit_is_compared_with_each_parent(browser, branch, repository):
+    put(branch, x=b"1")
+    branch.commit("dev")
+    put(repository.branch("main"), y=b"1")
+    first = repository.branch("main").commit("main").get_commit().id
+    merge = branch.merge_into("main")
+    page = browser.get(f"/repositories/{repository.id}/commits/{merge}").data.decode()
+    links = [
+        unescape(found) for found in re.findall(r'href="([^"]*/compare\?[^"]*)">compare', page)
+    ]
+    shown = [browser.read(link).links.keys() & {"x", "y"} for link in links]
+    assert shown == [{"x"}, {"y"}]
+    assert f"ref={first}&compare={merge}" in links[0]
+
+
+def test_more_changes_to_compare_than_one_page(browser, full):
+    page = browser.read(f"/repositories/{full.repo_id}/compare?ref=main&compare=full")
+    assert f"({len(FULL)})" in page.text
+    found = [name for name in page.links if name in FULL]
+    page = browser.read(page.links["Next page"])
+    found += [name for name in page.links if name in FULL]
+    assert found == FULL
+    assert "Next page" not in page.links
+
+
+def test_compare_says_what_is_missing(browser, repository):
+    path = f"/repositories/{repository.id}/compare"
+    assert "nothing" in browser.read(f"{path}?ref=nothing", 404).text
+    assert "nothing" in browser.read(f"{path}?ref=main&compare=nothing", 404).text
+    browser.read(f"{path}?ref=main&compare=!!~x", 400)
