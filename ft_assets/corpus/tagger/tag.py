@@ -22,7 +22,7 @@ _TOGETHER = 1 << 15  # characters of texts that are tagged at once
 _SURE = 0.995
 _INSIDE = "-'\u2019."  # signs inside of names
 _BLANKS = " \t\xa0"
-_ADDRESS_BLANKS = _BLANKS + ",;/-.º"
+_ADDRESS_BLANKS = _BLANKS + ",;/-.\u00ba"
 _NAME_LENGTH = 3  # letters of a part of a name that is looked for elsewhere
 _PERSON = NUMBER["PERSON"]
 # Numbers are found by patterns first; what the tagger adds must be likelier than not, or every port
