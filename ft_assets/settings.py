@@ -111,6 +111,11 @@ class Platform(Section):
         return filled
 
     @property
+    def seldom_interval_seconds(self) -> int:
+        """Of sensors that have something to do once in a while: each tick costs 0.1 CPU-seconds."""
+        return 5 * self.sensor_interval_seconds
+
+    @property
     def state_folder(self) -> Path:
         return (self.root / self.state).resolve()
 

@@ -6,6 +6,7 @@ registered model per domain, aliases `champion` and `challenger`. mlflow is impo
 functions: it takes seconds, and loading the definitions must not.
 """
 
+import fcntl
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -60,6 +61,10 @@ class MlflowTracking(dg.ConfigurableResource):
         return "FAILED" if failed else "FINISHED"
 
     def _ensure_experiment(self) -> None:
+        with _alone(self.tracking_uri):
+            self._ensure_experiment_alone()
+
+    def _ensure_experiment_alone(self) -> None:
         client = registry_client(self.tracking_uri)
         if client.get_experiment_by_name(self.experiment) is None:
             from mlflow.exceptions import MlflowException
@@ -134,9 +139,30 @@ class ModelRegistry(dg.ConfigurableResource):
 def registry_client(tracking_uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
-    if tracking_uri.startswith("sqlite:///"):
-        Path(unquote(urlparse(tracking_uri).path)[1:]).parent.mkdir(parents=True, exist_ok=True)
+    if file := _sqlite_file(tracking_uri):
+        file.parent.mkdir(parents=True, exist_ok=True)
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+@contextmanager
+def _alone(tracking_uri: str) -> Generator[None]:
+    """Hold a lock beside an SQLite file: its tables are made by the first that comes, and two that
+    make them at once see each other's half ("dimension_attributes").
+    """
+    file = _sqlite_file(tracking_uri)
+    if file is None:
+        yield
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_name(f"{file.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _sqlite_file(tracking_uri: str) -> Path | None:
+    if not tracking_uri.startswith("sqlite:///"):
+        return None
+    return Path(unquote(urlparse(tracking_uri).path)[1:])
 
 
 def _artifact_uri(artifacts: str) -> str:

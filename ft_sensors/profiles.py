@@ -21,7 +21,7 @@ EVENTS_A_TICK = 1000
 @dg.sensor(
     name="learn_domain_words",
     target=[PROFILES],
-    minimum_interval_seconds=platform().sensor_interval_seconds,
+    minimum_interval_seconds=platform().seldom_interval_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def learn_domain_words(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
@@ -54,7 +54,7 @@ def _newest_refs(instance: dg.DagsterInstance, name: str) -> dict[str, Ref]:
 @dg.sensor(
     name="screen_early_weeks",
     target=[SCREENED],
-    minimum_interval_seconds=platform().sensor_interval_seconds,
+    minimum_interval_seconds=platform().seldom_interval_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def screen_early_weeks(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:

@@ -17,7 +17,7 @@ def tagger_is_there(instance: dg.DagsterInstance) -> bool:
 @dg.sensor(
     name="make_pii_tagger",
     target=[PII_TAGGER],
-    minimum_interval_seconds=platform().sensor_interval_seconds,
+    minimum_interval_seconds=platform().seldom_interval_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def make_pii_tagger(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
