@@ -1,9 +1,9 @@
 """The embedded lakeFS server: what the clients `lakefs`, `lakefs-sdk` and lakefs-spec need.
 
 It keeps everything below one folder, described in repositories.py, and is made for one machine: no
-users or policies, presigned URLs, pull requests, Lua or S3 gateway. Calls for those are answered
-with 501 and a message, never silently ignored. Its pages (routes_pages.py) show
-what is there; lakeFS's own also change it.
+users or policies, presigned multipart uploads, pull requests, Lua or S3 gateway. Calls for those
+are answered with 501 and a message, never silently ignored. Its pages (routes_pages.py) show what
+is there; lakeFS's own also change it.
 
 Source of the contract: lakeFS's API as its Python clients 0.16 and 1.88 speak it,
 https://docs.lakefs.io/reference/api/.
@@ -30,6 +30,7 @@ from ft_resources.lakefs.server import (
     routes_internal,
     routes_objects,
     routes_pages,
+    routes_presigned,
     routes_refs,
     routes_repositories,
     routes_server,
@@ -79,6 +80,7 @@ def create_app(
             *routes_objects.ROUTES,
             *routes_actions.ROUTES,
             *routes_imports.ROUTES,
+            *routes_presigned.ROUTES,
             *routes_internal.ROUTES,
             *routes_server.REST,
             *routes_compare.ROUTES,

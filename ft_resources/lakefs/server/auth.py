@@ -23,6 +23,7 @@ from ft_resources.lakefs.server.pages import refused_page
 
 TOKEN_SECONDS = 24 * 3600
 API = "/api/v1"
+PRESIGNED = f"{API}/presigned/"  # what is below it checks the permission in its own address
 OPEN_PATHS = frozenset({f"{API}/healthcheck", f"{API}/setup_lakefs", f"{API}/auth/login"})
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 JWT_HEADER = '{"alg":"HS256","typ":"JWT"}'
@@ -50,17 +51,32 @@ class Keys:
     def new_token(self) -> tuple[str, int]:
         """(token, when it ends in Unix seconds)."""
         expires = int(time.time()) + TOKEN_SECONDS
-        claims = json.dumps({"sub": self.access_key_id, "exp": expires})
-        signed = f"{_base64(JWT_HEADER.encode())}.{_base64(claims.encode())}"
-        return f"{signed}.{_base64(self._sign(signed))}", expires
+        return self.seal("token", self.access_key_id, expires), expires
 
     def check_token(self, token: str) -> None:
+        self.unseal("token", token)
+
+    def seal(self, purpose: str, subject: str, expires: int) -> str:
+        """A JWT that says `subject` until `expires` in Unix seconds, and is good for one purpose.
+
+        Signed, not encrypted: whoever has it can read the subject.
+        """
+        claims = json.dumps({"sub": subject, "exp": expires})
+        signed = f"{_base64(JWT_HEADER.encode())}.{_base64(claims.encode())}"
+        return f"{signed}.{_base64(self._sign(purpose, signed))}"
+
+    def unseal(self, purpose: str, token: str) -> str:
+        """The subject. Raises NotAuthenticated for a token that is forged, or of another purpose,
+        or over.
+        """
         signed, _, signature = token.rpartition(".")
-        if not hmac.compare_digest(signature.encode(), _base64(self._sign(signed)).encode()):
+        right = _base64(self._sign(purpose, signed))
+        if not hmac.compare_digest(signature.encode(), right.encode()):
             raise NotAuthenticated("error authenticating request: the token is not valid")
         claims = json.loads(_unbase64(signed.partition(".")[2]))
         if claims["exp"] < time.time():
             raise NotAuthenticated("error authenticating request: the token has expired")
+        return claims["sub"]
 
     def check_header(self, header: str | None) -> None:
         scheme, _, value = (header or "").partition(" ")
@@ -76,8 +92,8 @@ class Keys:
         else:
             raise NotAuthenticated("error authenticating request: no credentials given")
 
-    def _sign(self, text: str) -> bytes:
-        return hmac.new(self.derived("token"), text.encode(), hashlib.sha256).digest()
+    def _sign(self, purpose: str, text: str) -> bytes:
+        return hmac.new(self.derived(purpose), text.encode(), hashlib.sha256).digest()
 
 
 class Authentication:
@@ -88,7 +104,7 @@ class Authentication:
         self.keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+        if scope["type"] == "http" and not _is_open(scope["path"]):
             headers = Headers(scope=scope)
             try:
                 self.keys.check_header(headers.get("authorization"))
@@ -99,6 +115,10 @@ class Authentication:
                 await response(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(PRESIGNED)
 
 
 def is_page(path: str) -> bool:

@@ -73,6 +73,12 @@ class Blobs:
         stem = f"{secrets.token_hex(12)}-{int(time.time()) + RESERVED_SECONDS}"
         return self._incoming / f"reserved-{stem}-{self._signature(stem, scope)}"
 
+    def fill(self, name: str, blob: Blob) -> None:
+        """Put a content that is stored at a reserved name, as if a local job had written it."""
+        file = self._incoming / f"upload-{secrets.token_hex(16)}"
+        os.link(self.path(blob.address), file)
+        file.replace(self._incoming / name)
+
     def adopt(self, file: Path, scope: str, size: int | None, checksum: str) -> Blob:
         """Take a reserved file in. Raises BadRequest when it is not what the caller says it is."""
         kind, _, rest = file.name.partition("-")

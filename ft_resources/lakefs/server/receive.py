@@ -25,17 +25,18 @@ async def receive(request: Request, blobs: Blobs) -> tuple[Blob, str]:
     """(blob, content type) of a raw body, or of the field `content` of a multipart body."""
     content_type = request.headers.get("content-type") or DEFAULT_TYPE
     if not content_type.lower().startswith("multipart/form-data"):
-        return await _store(request.stream(), blobs), content_type
+        return await store(request.stream(), blobs), content_type
     async with request.form(max_files=1, max_part_size=MAX_TEXT_PART_BYTES) as form:
         part = form.get(MULTIPART_FIELD)
         if part is None:
             raise BadRequest(f"the multipart body has no field {MULTIPART_FIELD!r}")
         if isinstance(part, UploadFile):
-            return await _store(_chunks(part), blobs), part.content_type or DEFAULT_TYPE
-        return await _store(_single(part.encode()), blobs), DEFAULT_TYPE
+            return await store(_chunks(part), blobs), part.content_type or DEFAULT_TYPE
+        return await store(_single(part.encode()), blobs), DEFAULT_TYPE
 
 
-async def _store(chunks: AsyncIterator[bytes], blobs: Blobs) -> Blob:
+async def store(chunks: AsyncIterator[bytes], blobs: Blobs) -> Blob:
+    """The chunks as one content, durable when it returns."""
     writer: BlobWriter | None = None
     writing: asyncio.Task[None] | None = None
     pending = bytearray()

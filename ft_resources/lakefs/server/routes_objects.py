@@ -21,12 +21,12 @@ from ft_resources.lakefs.server.entries import Entry
 from ft_resources.lakefs.server.errors import (
     BadRequest,
     Forbidden,
-    NotEmbedded,
     PreconditionFailed,
 )
 from ft_resources.lakefs.server.keys import after_prefix, parse_key
 from ft_resources.lakefs.server.listing import list_page
 from ft_resources.lakefs.server.paging import key_query, page
+from ft_resources.lakefs.server.presigned import read_url, write_url
 from ft_resources.lakefs.server.protection import WRITE_REFUSED, check_writable, is_protected
 from ft_resources.lakefs.server.ranges import byte_range
 from ft_resources.lakefs.server.receive import DEFAULT_TYPE, receive
@@ -55,6 +55,8 @@ def view(call: Call, key: bytes, entry: Entry) -> dict[str, Any]:
         "mtime": entry.mtime,
         "content_type": entry.content_type,
     }
+    if call.asks("presign"):
+        shown["physical_address"], shown["physical_address_expiry"] = read_url(call, key, entry)
     if call.asks("user_metadata", default=True):
         shown["metadata"] = entry.metadata
     return shown
@@ -150,7 +152,9 @@ def _read(call: Call) -> tuple[bytes, Entry]:
 
 
 def get_object(call: Call) -> Response:
-    _, entry = _read(call)
+    key, entry = _read(call)
+    if call.asks("presign"):
+        return Response(status_code=302, headers={"Location": read_url(call, key, entry)[0]})
     return send(call, entry, entry.content_type, OBJECT_HEADERS)
 
 
@@ -181,19 +185,12 @@ def send(call: Call, entry: Entry, content_type: str, headers: Mapping[str, str]
     return StreamingResponse(iterate_in_threadpool(content), status, headers)
 
 
-def _refuse_presign(call: Call) -> None:
-    if call.asks("presign"):
-        raise NotEmbedded("presigned URLs are")
-
-
 def stat_object(call: Call) -> Response:
-    _refuse_presign(call)
     key, entry = _read(call)
     return JSONResponse(view(call, key, entry))
 
 
 def list_objects(call: Call) -> Response:
-    _refuse_presign(call)
     query = key_query(call)
     call.asks("user_metadata", default=True)  # refused also where there is nothing to list
     stop = after_prefix(query.prefix)
@@ -262,14 +259,18 @@ def stage_allowed(call: Call) -> Response:
 
 
 def get_backing(call: Call) -> Response:
-    """A file name for a job on this machine to write, or hard-link its file to."""
+    """A file name for a job on this machine to write, or hard-link its file to; presigned, a URL
+    to send the file to.
+    """
     key = parse_key(call.query("path"))
-    _refuse_presign(call)
     with call.repository.read() as session:
         _writable_head(session, call.path("branch"))
-    return JSONResponse(
-        {"physical_address": LOCAL + str(call.server.blobs.reserve(_scope(call, key)))}
-    )
+    file = call.server.blobs.reserve(_scope(call, key))
+    location: dict[str, Any] = {"physical_address": LOCAL + str(file)}
+    if call.asks("presign"):
+        url, expires = write_url(call, file)
+        location |= {"presigned_url": url, "presigned_url_expiry": expires}
+    return JSONResponse(location)
 
 
 def link_backing(call: Call) -> Response:

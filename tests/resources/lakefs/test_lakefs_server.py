@@ -104,9 +104,6 @@ def test_login_gives_a_token(client, endpoint):
         ("GET", "/repositories/{r}/pulls"),
         ("PUT", "/repositories/{r}/refs/dump"),
         ("PUT", "/repositories/{r}/branches/main/objects?path=x"),
-        ("GET", "/repositories/{r}/branches/main/staging/backing?path=x&presign=true"),
-        ("GET", "/repositories/{r}/refs/main/objects/stat?path=x&presign=true"),
-        ("GET", "/repositories/{r}/refs/main/objects/ls?presign=True"),
     ],
 )
 def test_what_it_does_not_do_is_said(embedded, endpoint, repository, method, path):
