@@ -21,7 +21,10 @@ OPERATIONS = (
     *("commit", "merge", "revert", "cherry-pick"),
     *("create-branch", "delete-branch", "create-tag", "delete-tag"),
 )
-EVENTS = frozenset(f"{when}-{name}" for when in ("pre", "post") for name in OPERATIONS)
+PREPARE_COMMIT = "prepare-commit"
+EVENTS = frozenset(f"{when}-{name}" for when in ("pre", "post") for name in OPERATIONS) | {
+    PREPARE_COMMIT
+}
 TYPES = ("webhook", "python")
 CONDITIONS = ("success()", "failure()", "always()")
 DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")

@@ -3,7 +3,8 @@
 Hooks before: the operation is rehearsed and rolled back, so that hooks are asked only about what
 would succeed; then they run, outside any transaction, while the branch refuses writes and can be
 read; then the operation is done. A hook that fails aborts it. Hooks after it run in the background
-and change nothing.
+and change nothing. Before the rehearsal of a commit, while the branch still takes writes, come the
+hooks that prepare it.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from ft_resources.lakefs.server.commits import NS
 from ft_resources.lakefs.server.errors import PreconditionFailed
 from ft_resources.lakefs.server.hooks import Hooks
 from ft_resources.lakefs.server.keys import after_prefix
+from ft_resources.lakefs.server.protection import check_committable
 from ft_resources.lakefs.server.store import Repository, Session
 
 MAX_ACTION_BYTES = 1024 * 1024
@@ -58,6 +60,8 @@ class Events:
 
     def perform(self, repository: Repository, operation: Operation, apply: Apply) -> str:
         """Raises PreconditionFailed when a hook refuses."""
+        if operation.kind == "commit":
+            self._prepare(repository, operation)
         before = self._wanted(repository, operation, "pre", operation.source_ref)
         if before:
             commit_id = self._with_hooks(repository, operation, before, apply)
@@ -66,6 +70,20 @@ class Events:
                 commit_id = apply(session)
         self._after_it(repository, operation, commit_id)
         return commit_id
+
+    def _prepare(self, repository: Repository, operation: Operation) -> None:
+        """Hooks that may still change the branch: what they stage becomes part of the commit."""
+        wanted = self._wanted(repository, operation, "prepare", operation.source_ref)
+        if not wanted:
+            return
+        with repository.read() as session:
+            check_committable(session, operation.branch)
+        ref = operation.source_ref
+        run_id, failed = self._run(repository, operation, "prepare", wanted, ref, "")
+        if failed:
+            raise PreconditionFailed(
+                f"{actions.PREPARE_COMMIT} hook aborted, run id {run_id!r}: {'; '.join(failed)}"
+            )
 
     def _with_hooks(
         self, repository: Repository, operation: Operation, wanted: list[Action], apply: Apply

@@ -11,6 +11,7 @@ import lakefs
 import pytest
 import yaml
 from lakefs.exceptions import LakeFSException
+from lakefs_sdk import BranchProtectionRule
 
 from ft_resources.lakefs.server import actions
 from ft_resources.lakefs.server.actions import EVENTS
@@ -241,6 +242,41 @@ def test_branch_is_locked_for_writes_and_can_be_read(hooked, repo, listener):
     main.commit("x")
     assert seen == [b"1", 429, 429, 429, 429, 429, 201]
     main.object("y").upload(b"free again")
+
+
+def test_what_a_preparing_hook_stages_is_committed(hooked, repo, listener):
+    main = repo.branch("main")
+    install(main, "stamp", action("prepare-commit", webhook(listener.url)))
+    install(main, "check", action("pre-commit", function("accept")))
+    listener.react = lambda event: main.object("stamp").upload(event["commit_message"])
+    commit = main.commit("first").get_commit()
+    assert repo.commit(commit.id).object("stamp").reader("r").read() == "first"
+    assert list(main.uncommitted()) == []
+    commit = main.commit("nothing but the stamp").get_commit()
+    assert {change.path for change in repo.commit(commit.id + "~1").diff(commit.id)} == {"stamp"}
+    assert [event["event_type"] for event in listener.events] == ["prepare-commit"] * 2
+    wanted = ["pre-commit", "prepare-commit"] * 2
+    assert [run["event_type"] for run in runs(hooked, repo, 4)] == wanted
+
+
+def test_a_preparing_hook_aborts(hooked, repo, listener):
+    main = repo.branch("main")
+    install(main, "stamp", action("prepare-commit", webhook(listener.url)))
+    listener.status = 400
+    with pytest.raises(LakeFSException) as refused:
+        main.commit("first")
+    assert refused.value.status_code == 412
+    assert "prepare-commit hook aborted" in str(refused.value)
+    assert len(list(main.log())) == 1
+    listener.status = 200
+    assert main.commit("first").get_commit().message == "first"
+    hooked.client().sdk_client.repositories_api.set_branch_protection_rules(
+        repo.id, [BranchProtectionRule(pattern="main")]
+    )
+    asked = len(listener.events)
+    with pytest.raises(LakeFSException, match="protected"):
+        main.commit("protected", allow_empty=True)
+    assert len(listener.events) == asked
 
 
 def test_hooks_are_asked_only_about_what_would_succeed(hooked, repo, listener):
