@@ -491,10 +491,10 @@ def test_compare_shows_what_a_merge_would_bring(browser, branch, repository):
     put(branch, **{"a/changed": b"1", "a/gone": b"12", "b/both": b"1"})
     branch.commit("base")
     branch.merge_into("main")
-    put(branch, **{"a/changed": b"123", "a/new": b"1234", "b/both": b"of dev"})
+    put(branch, **{"a/changed": b"123", "a/new": b"1234", "b/both": b"of dev", "b/equal": b"="})
     branch.delete_objects("a/gone")
     branch.commit("dev")
-    put(main, **{"b/both": b"of main", "c/main": b"1"})
+    put(main, **{"b/both": b"of main", "b/equal": b"=", "c/main": b"1"})
     main.commit("main")
     put(main, staged=b"1")
     path = f"/repositories/{repository.id}/compare"
