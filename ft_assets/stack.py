@@ -149,13 +149,13 @@ class Stack:
             first = [p for p in self.processes if p.name not in {"webserver", "daemon", "mlflow"}]
             for process in first:
                 self._launch(process)
-            needed = [p for p in first if p.name in {"code-server", "lakefs"}]
-            self._wait(needed, say)
+            self._wait([p for p in first if p.name == "lakefs"], say)
             self.set_retention()  # before the daemon, which collects garbage by these rules
+            self._wait([p for p in first if p.name == "code-server"], say)
             later = [p for p in self.processes if p not in first]
             for process in later:
                 self._launch(process)
-            self._wait([p for p in [*first, *later] if p not in needed], say)
+            self._wait([p for p in self.processes if p.name not in {"lakefs", "code-server"}], say)
             undo.pop_all()
 
     def set_retention(self) -> None:
@@ -166,7 +166,8 @@ class Stack:
         services, versioning = self.platform.services, self.platform.versioning
         if versioning.retention is None and not services.lakefs.embedded:
             return
-        from ft_resources.lakefs.client import LakeFS  # with dagster: the services start meanwhile
+        # Takes seconds, in which the code server starts.
+        from ft_resources.lakefs.client import LakeFS
 
         store = LakeFS(
             endpoint=services.lakefs.url,
