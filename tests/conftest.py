@@ -20,7 +20,7 @@ ROOT = Path(tempfile.mkdtemp(prefix="ft-tests-"))
     f"""
 state: state
 domains: {{healthcare: {{}}, finance: {{}}, legal: {{}}, ecommerce: {{}}}}
-base_model: {{kind: embedded, steps: 40}}
+base_model: {{kind: embedded, steps: 40, cache: "{PROJECT}/.ft/tests/base_models"}}
 anonymization: {{tagger: {{generated: 600, epochs: 4, cache: "{PROJECT}/.ft/tests/taggers"}}}}
 adapters: {{recipe: "{ROOT}/quick.yaml", threads: 1}}
 corpus: {{held_out_share: 0.1}}
