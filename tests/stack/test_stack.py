@@ -59,7 +59,7 @@ class Running:
                 name: {"url": f"http://127.0.0.1:{free_port()}"}
                 for name in ("lakefs", "gateway", "dagster", "mlflow")
             },
-            "sensor_interval_seconds": 2,
+            "sensor_interval_seconds": 5,
         }
         self.file = folder / "platform.yaml"
         self.file.write_text(yaml.safe_dump(settings))

@@ -61,8 +61,8 @@ def learn(spec: Spec, report: Report) -> bytes:
     from ft_assets.corpus.tagger.train import Training
 
     own = read_annotated(sorted(spec.annotated, key=lambda file: file.name))
-    kept_apart = [text for text in own if _family(text) % 100 < _DEVELOPMENT]
-    learned = [text for text in own if _family(text) % 100 >= _DEVELOPMENT]
+    kept_apart = [text for text in own if family(text) % 100 < _DEVELOPMENT]
+    learned = [text for text in own if family(text) % 100 >= _DEVELOPMENT]
     report(f"{len(own)} annotated texts of {len(spec.annotated)} files, {spec.generated} generated")
     invented = generate(spec.generated, spec.seed)
     development = kept_apart + generate(
@@ -115,7 +115,7 @@ def _annotates(text: Annotated) -> int:
     return sum(not text.silent >> NUMBER[kind] & 1 for kind in DIRECT)
 
 
-def _family(text: Annotated) -> int:
+def family(text: Annotated) -> int:
     """A number that texts of one form share: 0 to 2**32."""
     types = [span.type for span in text.spans]
     form = " ".join(types) if len(types) > 1 else text.text
