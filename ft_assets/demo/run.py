@@ -34,9 +34,9 @@ ALL = (*WEEKLY, *RETRAINED, *FEEDBACK, "base_model", "pii_tagger", "domain_profi
 PORTS = {"lakefs": 8000, "gateway": 8300, "dagster": 3000, "mlflow": 5000}
 BAD_RECIPE = "underfit"
 PATIENCE_SECONDS = 1800  # for any one stage; a hung stage must not hang the demo
-SENSOR_SECONDS = 3
+SENSOR_SECONDS = 5
 LOG_WIDTH = 120  # of the table when the output is no terminal
-TAGGER_TEXTS, TAGGER_EPOCHS = 2500, 3
+TAGGER_TEXTS, TAGGER_EPOCHS = 5000, 4
 BASE_STEPS = 150  # half a minute on two cores; enough for the simple texts of the sample feed
 BASE_STEPS_FOR_REAL_TEXT = 600
 

@@ -46,7 +46,7 @@ def _alnum(value: str) -> int:
 
 # What a span of a type must be to count; types that are not here are left to patterns.
 _FORMS: dict[str, Callable[[str], bool]] = {
-    "PERSON": lambda value: _letters(value) > 0,
+    "PERSON": lambda value: _letters(value) > 1 or value.isupper(),
     "LOCATION": lambda value: _letters(value) > 1,
     "ORG": lambda value: _letters(value) > 1,
     "STREET_ADDRESS": lambda value: (

@@ -1,7 +1,10 @@
+import random
+import re
 from collections import Counter
 
+from ft_assets.corpus.tagger.generated.plain import prose, sentence
 from ft_assets.corpus.tagger.generated.texts import generate
-from ft_assets.corpus.tagger.generated.values import words
+from ft_assets.corpus.tagger.generated.values import Values, words
 from ft_assets.corpus.tagger.labels import NUMBER
 
 
@@ -12,7 +15,7 @@ def test_the_same_seed_gives_the_same_texts():
 def test_spans_lie_on_what_they_name():
     kinds = Counter()
     for text in generate(400, 1):
-        assert "{" not in text.text.replace('{"', "").replace("{'", "").replace("{\n", "")
+        assert not re.search(r"\{(person|given|family|street|city|org|phone)\}", text.text)
         last = 0
         for start, end, kind in text.spans:
             assert last <= start < end <= len(text.text)
@@ -30,3 +33,10 @@ def test_some_texts_hold_nothing():
 def test_lists_are_read_whole():
     assert "New Zealand" in words()["countries"]
     assert all(value.strip() for values in words().values() for value in values)
+
+
+def test_plain_text_names_nobody_or_says_whom():
+    values = Values(random.Random(1))
+    assert all(not piece.type for _ in range(50) for piece in prose(values))
+    named = [piece for _ in range(200) for piece in sentence(values) if piece.type]
+    assert 20 < len(named) < 100

@@ -10,11 +10,20 @@ from pathlib import Path
 
 from ft_assets.corpus.detect import Span
 from ft_assets.corpus.tagger.annotated import Annotated
+from ft_assets.corpus.tagger.generated import plain
 from ft_assets.corpus.tagger.generated.records import filled, record
 from ft_assets.corpus.tagger.generated.values import Piece, Pieces, Values
 
 SOURCE = "generated"
-_MIX = {"en": 45, "other": 20, "notes": 7, "records": 28}  # of 100 texts
+_MIX = {
+    "en": 34,
+    "other": 15,
+    "notes": 5,
+    "records": 22,
+    "sentence": 16,
+    "prose": 8,
+}  # of 100 texts
+_MAKERS = {"records": record, "sentence": plain.sentence, "prose": plain.prose}
 _SAME_COUNTRY = 8  # texts in a row from one country
 
 
@@ -32,8 +41,8 @@ def generate(number: int, seed: int) -> list[Annotated]:
 
 def _one(values: Values) -> Pieces:
     kind = values.random.choices(list(_MIX), list(_MIX.values()))[0]
-    if kind == "records":
-        return record(values)
+    if kind in _MAKERS:
+        return _MAKERS[kind](values)
     pieces = filled(values, values.random.choice(_templates()[kind]))
     # Sentences also come one after the other.
     while kind != "notes" and values.chance(0.25):

@@ -353,7 +353,7 @@ class Values:
         return [Piece(f"{self.random.randrange(24):02}:{self.random.randrange(60):02}")]
 
     def month(self) -> Pieces:
-        return [Piece(self.word("months"), "_MONTH")]
+        return [Piece(self.word("months"))]
 
     def weekday(self) -> Pieces:
         return [Piece(self.word("weekdays"))]
