@@ -4,8 +4,9 @@ Templates make rows that are alike and not copies: another name, amount, product
 sentence, or the same sentence denied. So the words that carry meaning are laid side by side. Two
 texts differ when one has another word where the other has one (a slip of the pen apart), when words
 have changed places, when one denies what the other says, and, for questions, when one has more to
-say than a twentieth of its words. Articles, pronouns, auxiliaries, polite words and placeholders
-carry no meaning here: what a placeholder hides cannot be compared.
+say than a twentieth of its words. Articles, pronouns, auxiliaries and polite words carry no meaning
+here. What a placeholder hides cannot be compared: it agrees with the words in its place, whatever
+they are, so that a text is a copy of itself when one of its words was masked in one of them alone.
 
 Not seen: synonyms (they make two texts distinct), a slip that spells another word ("form", "from"),
 what words outside the lists below mean. English first; of German, French, Spanish, Italian and
@@ -20,6 +21,8 @@ from difflib import SequenceMatcher
 from ft_assets.corpus.shingles import COURTESY, words
 
 PROMPT_EXTRA = 0.05  # share of a question's words that the other question may lack
+HIDDEN = "<>"  # what stands for a placeholder
+HIDES = 4  # words, at most
 SLIP_LETTERS = 4  # a shorter word with one letter changed is another word
 
 # fmt: off
@@ -62,13 +65,11 @@ _MISSPELLED_NEUTRAL = frozenset(
 
 
 def meaning(text: str) -> list[str]:
-    """The words of a text that carry meaning, in their order."""
+    """The words of a text that carry meaning, in their order; HIDDEN for each placeholder."""
     return [
-        word
+        HIDDEN if _PLACEHOLDER.fullmatch(word) else word
         for word in words(text)
-        if word not in NEUTRAL
-        and word not in _MISSPELLED_NEUTRAL
-        and not _PLACEHOLDER.fullmatch(word)
+        if word not in NEUTRAL and word not in _MISSPELLED_NEUTRAL
     ]
 
 
@@ -81,7 +82,7 @@ def same_facts(one: Sequence[str], other: Sequence[str], extra: float | None = N
     if one == other:
         return True
     only: tuple[list[str], list[str]] = ([], [])
-    for left, right in _differences(one, other):
+    for left, right in map(_seen, _differences(one, other)):
         if left and right and not _respelled(left, right):
             return False
         if not (left and right):
@@ -91,6 +92,22 @@ def same_facts(one: Sequence[str], other: Sequence[str], extra: float | None = N
         return False
     most = len(only[0]) + len(only[1])
     return extra is None or most <= extra * max(len(one), len(other))
+
+
+def _seen(pair: tuple[Sequence[str], Sequence[str]]) -> tuple[Sequence[str], Sequence[str]]:
+    """What stands in each text, without what a placeholder of the other may hide."""
+    left, right = pair
+    if NEGATIONS.isdisjoint([*left, *right]):
+        if len(left) == len(right):
+            seen = [words for words in zip(left, right, strict=True) if HIDDEN not in words]
+            return [one for one, _ in seen], [other for _, other in seen]
+        if _may_hide(left, right) or _may_hide(right, left):
+            return [], []
+    return [word for word in left if word != HIDDEN], [word for word in right if word != HIDDEN]
+
+
+def _may_hide(placeholders: Sequence[str], words: Sequence[str]) -> bool:
+    return set(placeholders) == {HIDDEN} and len(words) <= HIDES * len(placeholders)
 
 
 def _differences(

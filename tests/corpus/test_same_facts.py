@@ -9,6 +9,8 @@ SAME = [
     ("Please log in to the portal", "please login to the portal"),
     ("Thanks. That's all.", "That is all, thank you!"),
     ("Send it to <PERSON_1>, please", "please send it to <PERSON_2>"),
+    ("I am into <PERSON_1> films at the moment", "Hi, I'm into drama films at the moment"),
+    ("Where is <STREET_ADDRESS_1>, number 3?", "Where is Bay Street West, number 3?"),
     ("", "Thanks!"),
 ]
 OTHER = [
@@ -24,6 +26,8 @@ OTHER = [
     ("Clean the cat", "Clean the car"),  # one letter of a short word
     ("Signs of typical pneumonia", "Signs of atypical pneumonia"),  # the first letter
     ("He is on leave", "He is no leave"),
+    ("He is <PERSON_1> on leave", "He is not on leave"),
+    ("Show <PERSON_1> the gold account", "Show drama the silver account"),
 ]
 
 
@@ -44,5 +48,8 @@ def test_what_is_added_counts_where_it_is_bounded():
     one, other = meaning(record), meaning(f"{record} Year: 2018")
     assert same_facts(one, other)
     assert not same_facts(one, other, PROMPT_EXTRA)
+    many, hidden = meaning("Ask left right upper lower office"), meaning("Ask <PERSON_1> office")
+    assert same_facts(many, hidden, PROMPT_EXTRA)
+    assert not same_facts([*many[:3], "front", *many[3:]], hidden, PROMPT_EXTRA)
     long = meaning("clause " * 40)
     assert same_facts(long, [*long, "updated"], PROMPT_EXTRA)
