@@ -43,10 +43,12 @@ from ft_assets.corpus.screen.policy import ScreenPolicy
 from ft_assets.corpus.screen.profile_texts import profile_texts
 from ft_assets.corpus.screen.reasons import ScreenReason, Verdict
 from ft_assets.corpus.screen.screening import screen, screen_documents
+from ft_assets.corpus.tagger.choice import detector_from, ensure
 from ft_assets.raw import schema
 from ft_assets.raw.intake import take_up
 from ft_assets.raw.sources import list_files
 from ft_assets.raw.taken import Intake
+from ft_assets.settings import platform
 from ft_resources.pseudonyms import Pseudonyms
 
 # Rows that no key lists are copies of each other when they are so alike (Jaccard of character
@@ -123,6 +125,12 @@ class Run:
         return verdict.reason if verdict else None
 
 
+@lru_cache
+def _detector() -> Detector:
+    """That of the platform, with its tagger: trained first where there is none."""
+    return detector_from(ensure(platform(), print))
+
+
 def take_in(folder: Path) -> Run:
     domain = folder.name
     raw = {
@@ -135,16 +143,17 @@ def take_in(folder: Path) -> Run:
         )
         for kind, model in MODELS.items()
     }
-    logs = anonymize_logs(raw["logs"].rows, PSEUDONYMS.of, Detector())
-    examples = anonymize_examples(raw["annotations"].rows, raw["corrections"].rows, Detector())
-    documents = anonymize_documents(raw["documents"].rows, Detector())
+    detector = _detector()
+    logs = anonymize_logs(raw["logs"].rows, PSEUDONYMS.of, detector)
+    examples = anonymize_examples(raw["annotations"].rows, raw["corrections"].rows, detector)
+    documents = anonymize_documents(raw["documents"].rows, detector)
     return Run(
         domain,
         raw,
         logs.rows,
         examples.rows,
         documents.rows,
-        anonymize_cases(raw["eval"].rows, Detector()).rows,
+        anonymize_cases(raw["eval"].rows, detector).rows,
         consent_states(raw["users"].rows, PSEUDONYMS.of),
         logs.dropped.total() + documents.dropped.total(),
     )
