@@ -5,80 +5,57 @@ that file. Every field but the name has a default here and nowhere else. All fie
 record of a training, so a recipe is told apart by its values, not by its file name.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from ft_assets.adapters.section import Section, choice, flag, number
 
 RECIPES = Path(__file__).parent / "recipes"
 ALL_LINEAR = "all-linear"  # every linear layer of the base but its output head
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Section):
     name: str
-    init: str = "fresh"  # where the adapter starts; "continue" and "stack" are not built
-    rank: int = 16
-    alpha: float = 32.0  # the update is scaled by alpha / rank
-    dropout: float = 0.0
-    target_modules: str | tuple[str, ...] = ALL_LINEAR
-    train_on: str = "responses"  # which tokens have a loss: "responses" or "all"
-    learning_rate: float = 2e-4
-    warmup_steps: int = 10
-    final_rate_share: float = 0.1  # of learning_rate, reached linearly at the last step
-    weight_decay: float = 0.0
-    clip: float = 1.0  # norm of the gradient
-    max_steps: int = 1000
-    max_epochs: float = 3.0  # whichever of the two ends first
-    row_tokens: int = 1024  # length of a packed row
-    batch_rows: int = 4
-    accumulate: int = 1  # batches per step
-    replay_share: float = 0.0  # of the rows of a batch that are general text
-    precision: str = "auto"  # "auto": bf16 where the device computes it, else fp32
-    device: str = "auto"  # "auto": cuda when there is one
-    gradient_checkpointing: bool = False  # slower (0.7x), but a large base fits
-    eval_every: int = 50  # steps between looks at the validation split
-    validation_rows: int = 64  # packed rows looked at, at most
-    patience: int = 3  # looks without a better loss after which training ends
+    method: str = choice("lora")
+    init: str = choice("fresh")  # where the adapter starts
+    rank: int = number(16, 1, 256)
+    alpha: float = number(32.0, 1e-3, 4096)  # the update is scaled by alpha / rank
+    dropout: float = number(0.0, 0, 0.5)
+    target_modules: str | tuple[str, ...] = field(default=ALL_LINEAR)
+    train_on: str = choice("responses", "all")  # which tokens have a loss
+    learning_rate: float = number(2e-4, 0, 1)
+    warmup_steps: int = number(10, 0, 100_000)
+    final_rate_share: float = number(0.1, 0, 1)  # of learning_rate, reached linearly at the end
+    weight_decay: float = number(0.0, 0, 1)
+    clip: float = number(1.0, 1e-3, 1000)  # norm of the gradient
+    max_steps: int = number(1000, 1, 10_000_000)
+    max_epochs: float = number(3.0, 0.01, 1000)  # whichever of the two ends first
+    row_tokens: int = number(1024, 16, 131_072)  # length of a packed row
+    batch_rows: int = number(4, 1, 4096)
+    accumulate: int = number(1, 1, 4096)  # batches per step
+    replay_share: float = number(0.0, 0, 0.9)  # of the rows of a batch that are general text
+    precision: str = choice("auto", "bf16", "fp32")  # "auto": bf16 where it is computed, else fp32
+    device: str = choice("auto", "cpu", "cuda")  # "auto": cuda when there is one
+    gradient_checkpointing: bool = flag(False)  # slower (0.7x), but a large base fits
+    eval_every: int = number(50, 1, 1_000_000)  # steps between looks at the validation split
+    validation_rows: int = number(64, 1, 100_000)  # packed rows looked at, at most
+    patience: int = number(3, 1, 1000)  # looks without a better loss after which training ends
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            _check(field.name, getattr(self, field.name))
-
-    def to_dict(self) -> dict[str, Any]:
-        values = asdict(self)
-        if not isinstance(self.target_modules, str):
-            values["target_modules"] = list(self.target_modules)
-        return values
-
-
-# Bounds: (type, low, high); both ends allowed.
-NUMBERS: dict[str, tuple[type, float, float]] = {
-    "rank": (int, 1, 256),
-    "alpha": (float, 1e-3, 4096),
-    "dropout": (float, 0, 0.5),
-    "learning_rate": (float, 0, 1),
-    "warmup_steps": (int, 0, 100_000),
-    "final_rate_share": (float, 0, 1),
-    "weight_decay": (float, 0, 1),
-    "clip": (float, 1e-3, 1000),
-    "max_steps": (int, 1, 10_000_000),
-    "max_epochs": (float, 0.01, 1000),
-    "row_tokens": (int, 16, 131_072),
-    "batch_rows": (int, 1, 4096),
-    "accumulate": (int, 1, 4096),
-    "replay_share": (float, 0, 0.9),
-    "eval_every": (int, 1, 1_000_000),
-    "validation_rows": (int, 1, 100_000),
-    "patience": (int, 1, 1000),
-}
-CHOICES: dict[str, tuple[str, ...]] = {
-    "init": ("fresh",),
-    "train_on": ("responses", "all"),
-    "precision": ("auto", "bf16", "fp32"),
-    "device": ("auto", "cpu", "cuda"),
-}
+        super().__post_init__()
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"name: got {self.name!r}; allowed: a text that is not empty")
+        names = self.target_modules
+        listed = isinstance(names, tuple) and names and all(isinstance(n, str) and n for n in names)
+        if names != ALL_LINEAR and not listed:
+            shown = list(names) if isinstance(names, tuple) else names
+            raise ValueError(
+                f"target_modules: got {shown!r}; allowed: {ALL_LINEAR}, or a list of names"
+            )
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
@@ -107,48 +84,4 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 
 def recipe_from(values: dict[str, Any]) -> Recipe:
     """Return the recipe with these fields (see Recipe.to_dict); an unknown one is a ValueError."""
-    known = [field.name for field in fields(Recipe)]
-    for key, value in values.items():
-        if key not in known:
-            raise ValueError(f"{key}: unknown key (value {value!r}); allowed: {', '.join(known)}")
-    if isinstance(values.get("target_modules"), list):
-        values = {**values, "target_modules": tuple(values["target_modules"])}
-    return Recipe(**{key: _number(key, value) for key, value in values.items()})
-
-
-def _number(key: str, value: Any) -> Any:
-    # YAML 1.1 reads 2e-4 as text: a number needs a dot there (2.0e-4).
-    if key in NUMBERS and NUMBERS[key][0] is float and isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _check(key: str, value: object) -> None:
-    if key in NUMBERS:
-        kind, low, high = NUMBERS[key]
-        number = int if kind is int else int | float
-        # bool is an int in Python; NaN fails every comparison.
-        if isinstance(value, bool) or not isinstance(value, number) or not low <= value <= high:
-            what = "a whole number" if kind is int else "a number"
-            raise ValueError(f"{key}: got {value!r}; allowed: {what} from {low:g} to {high:g}")
-    elif key in CHOICES:
-        if value in {"continue", "stack"} and key == "init":
-            raise ValueError(
-                f"init: {value!r} is not built; allowed: fresh (an adapter is always trained from "
-                "the base, so that its bytes follow from corpus, recipe and seed alone)"
-            )
-        if value not in CHOICES[key]:
-            raise ValueError(f"{key}: got {value!r}; allowed: {', '.join(CHOICES[key])}")
-    elif key == "gradient_checkpointing":
-        if not isinstance(value, bool):
-            raise ValueError(f"{key}: got {value!r}; allowed: true, false")
-    elif key == "target_modules":
-        names = isinstance(value, tuple) and value and all(isinstance(n, str) and n for n in value)
-        if value != ALL_LINEAR and not names:
-            shown = list(value) if isinstance(value, tuple) else value
-            raise ValueError(f"{key}: got {shown!r}; allowed: {ALL_LINEAR}, or a list of names")
-    elif not isinstance(value, str) or not value:
-        raise ValueError(f"{key}: got {value!r}; allowed: a text that is not empty")
+    return Recipe.of(values)
