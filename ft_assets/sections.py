@@ -205,6 +205,7 @@ class AdapterSettings(Section):
     threads: Annotated[int, Field(ge=1)] = 2  # part of what the adapter's bytes depend on
     timeout_minutes: Annotated[float, Field(gt=0)] = 120
     encoded: str = "{state}/encoded"  # of each domain the tokens of its newest corpus
+    checkpoints: str = "{state}/checkpoints"  # of trainings that have not been published
 
 
 class EvaluationSettings(Section):

@@ -1,6 +1,7 @@
 """The frozen base model, and one LoRA adapter per domain trained on it."""
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ft_assets.publishing import (
     markdown_table,
     materialized,
     newest,
+    newest_ref,
     one,
     open_draft,
     picture,
@@ -98,12 +100,21 @@ def lora_adapter(
     """LoRA weights per domain, trained over the frozen base; all asked domains in one process."""
     settings = platform()
     recipe = load_recipe(config.recipe or settings.adapters.recipe)
+    if recipe.method == "full":
+        raise dg.Failure(
+            f"recipe {recipe.name}: a full fine-tune is a model, not an adapter, and is not served "
+            "as one; train it with `python -m ft_assets.adapters.train JOB.json` and name its "
+            "folder as base_model (kind: path)",
+            allow_retries=False,
+        )
     seed = settings.adapters.seed if config.seed is None else config.seed
     base = lakefs.read_json(base_model, "base.json")
     refs: dict[str | None, Ref] = {}
     facts: dict[str | None, dict[str, Any]] = {}
+    checkpoints = Path(settings.path(settings.adapters.checkpoints))
     with trainer.workspace() as work:
         jobs: list[dict[str, Any]] = []
+        parents: dict[str, Ref] = {}
         for domain in context.partition_keys:
             ref = one(training_corpus, "training_corpus", domain)
             corpus = work / f"{domain}.parquet"
@@ -118,8 +129,13 @@ def lora_adapter(
                     },
                     "out": str(work / "adapters" / domain),
                     "seed": seed,
+                    "checkpoints": str(checkpoints / domain),
                 }
             )
+            parent = None if recipe.init == "fresh" else _parent(context, domain)
+            if parent is not None:
+                parents[domain] = parent
+                jobs[-1]["parent"] = _parent_job(lakefs, parent, work / "parents" / domain)
         job = {
             "base": base["folder"],
             "base_digest": base["digest"],
@@ -130,8 +146,9 @@ def lora_adapter(
         }
         trainer.run(context, "ft_assets.adapters.train", job, work)
 
+        inputs = {f"parent of {domain}": ref for domain, ref in parents.items()}
         draft = open_draft(
-            context, lakefs, lakefs.repository, {**training_corpus, "base": base_model}
+            context, lakefs, lakefs.repository, {**training_corpus, "base": base_model, **inputs}
         )
         trained = {}
         for job in jobs:
@@ -147,6 +164,9 @@ def lora_adapter(
                 "seed": seed,
                 "adapter": adapter_name(domain, record["digest"]),
                 "digest": record["digest"],
+                "parent": {"digest": record["parent"], **parents[domain].to_dict()}
+                if record["parent"]
+                else None,
                 "training": {k: v for k, v in record.items() if k not in MEASURED},
             }
             draft.write(
@@ -158,6 +178,8 @@ def lora_adapter(
             )
         draft.commit(f"lora_adapter: {', '.join(trained)} with recipe {recipe.name}"[:200])
         merged = draft.merge()
+        for domain in trained:
+            shutil.rmtree(checkpoints / domain)
         for domain, record in trained.items():
             refs[domain] = merged[_prefix(domain)]
             name = adapter_name(domain, record["digest"])
@@ -186,6 +208,8 @@ def lora_adapter(
                 "chat_template": record["chat_template"],
                 "corpus_uri": training_corpus[domain].uri,
                 "recipe": recipe.name,
+                "init": record["init"],
+                "parent": record["parent"] or record["why_fresh"] or "none",
                 "steps": record["steps"],
                 "stopped_early": record["stopped_early"],
                 "tokens": record["tokens"],
@@ -204,7 +228,15 @@ def lora_adapter(
 
 
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json")
-MEASURED = ("seconds", "cpu_seconds", "tokens_per_second", "peak_memory_mib")  # differ run by run
+MEASURED = (  # differ run by run
+    "seconds",
+    "cpu_seconds",
+    "tokens_per_second",
+    "peak_memory_mib",
+    "resumed_at",
+    "checkpoints",
+    "checkpoint_seconds",
+)
 
 
 def base_spec() -> BaseSpec:
@@ -220,6 +252,24 @@ def base_spec() -> BaseSpec:
         seed=chosen.seed,
         threads=settings.adapters.threads,
     )
+
+
+def _parent(context: dg.AssetExecutionContext, domain: str) -> Ref | None:
+    """The adapter to go on from: the one that serves, or the newest while none does."""
+    deployed = facts_of(newest(context.instance, dg.AssetKey("deployed_model"), domain))
+    if found := deployed.get("adapter_ref"):
+        return Ref(**found)
+    return newest_ref(context.instance, dg.AssetKey("lora_adapter"), domain)
+
+
+def _parent_job(lakefs: LakeFS, parent: Ref, folder: Path) -> dict[str, Any]:
+    lineage = lakefs.read_json(parent, "lineage.json")
+    return {
+        "folder": str(lakefs.download(parent, folder)),
+        "digest": lineage["digest"],
+        "base_digest": lineage["base_digest"],
+        "weeks": lineage["weeks"],
+    }
 
 
 def _prefix(domain: str) -> str:

@@ -34,3 +34,25 @@ def autocast(device: str, dtype: Any) -> Any:
     import torch
 
     return torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32)
+
+
+def check_hardware(recipe: Any) -> None:
+    """Raise ValueError, naming what is missing, when this machine cannot train by the recipe."""
+    import importlib.util
+
+    import torch
+
+    if recipe.method == "qlora":
+        missing = [
+            what
+            for what, there in (
+                ("an NVIDIA GPU that torch sees", torch.cuda.is_available()),
+                ("the package bitsandbytes", importlib.util.find_spec("bitsandbytes") is not None),
+            )
+            if not there
+        ]
+        if missing or recipe.device == "cpu":
+            raise ValueError(
+                f"recipe {recipe.name}: method qlora needs {' and '.join(missing) or 'a GPU'}, "
+                "because its base is kept in 4 bits; take method lora, which needs neither"
+            )

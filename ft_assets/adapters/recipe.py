@@ -20,8 +20,8 @@ ALL_LINEAR = "all-linear"  # every linear layer of the base but its output head
 @dataclass(frozen=True)
 class Recipe(Section):
     name: str
-    method: str = choice("lora")
-    init: str = choice("fresh")  # where the adapter starts
+    method: str = choice("lora", "dora", "qlora", "full")
+    init: str = choice("fresh", "continue", "stack")  # where the adapter starts; see start.py
     rank: int = number(16, 1, 256)
     alpha: float = number(32.0, 1e-3, 4096)  # the update is scaled by alpha / rank
     dropout: float = number(0.0, 0, 0.5)
@@ -38,6 +38,8 @@ class Recipe(Section):
     batch_rows: int = number(4, 1, 4096)
     accumulate: int = number(1, 1, 4096)  # batches per step
     replay_share: float = number(0.0, 0, 0.9)  # of the rows of a batch that are general text
+    history_share: float = number(0.0, 0, 0.9)  # of weeks that the parent has seen
+    max_general_rise: float = number(0.0, 0, 100)  # of perplexity, as a share; 0: no limit
     precision: str = choice("auto", "bf16", "fp32")  # "auto": bf16 where it is computed, else fp32
     device: str = choice("auto", "cpu", "cuda")  # "auto": cuda when there is one
     gradient_checkpointing: bool = flag(False)  # slower (0.7x), but a large base fits
@@ -49,6 +51,16 @@ class Recipe(Section):
         super().__post_init__()
         if not isinstance(self.name, str) or not self.name:
             raise ValueError(f"name: got {self.name!r}; allowed: a text that is not empty")
+        if self.replay_share + self.history_share > 0.9:
+            raise ValueError(
+                f"replay_share + history_share: got {self.replay_share + self.history_share:g}; "
+                "allowed: up to 0.9, the rest of a batch is new rows"
+            )
+        if self.method == "full" and self.init != "fresh":
+            raise ValueError(
+                f"init: got {self.init!r}; allowed with method full: fresh. A full fine-tune is a "
+                "model: to go on from it, name its folder as base_model"
+            )
         names = self.target_modules
         listed = isinstance(names, tuple) and names and all(isinstance(n, str) and n for n in names)
         if names != ALL_LINEAR and not listed:

@@ -1,65 +1,23 @@
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ft_assets.adapters.base_model import BaseSpec, ensure_base
-from ft_assets.adapters.general_text import SEPARATOR
+from ft_assets.adapters.loop import mean_loss
 from ft_assets.adapters.recipe import Recipe
+from ft_assets.adapters.rows import Batches, Rows, read_corpus
 from ft_assets.adapters.tokens import IGNORED
-from ft_assets.adapters.train import Batches, Rows, mean_loss, read_corpus, train_all
+from ft_assets.adapters.train import train_all
 from ft_assets.adapters.workers import Batch, add_gradients, row_workers
 from ft_resources.adapter_format import adapter_digest, adapter_name, check_adapter
+from tests.adapters.small import RECIPE, weights, write_corpus
 
 # peft 0.21 asks transformers 5.24 by an old name.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning")
-
-RECIPE = Recipe(
-    "test",
-    rank=4,
-    alpha=8,
-    learning_rate=5e-3,
-    warmup_steps=1,
-    max_steps=6,
-    max_epochs=100,
-    row_tokens=64,
-    batch_rows=2,
-    replay_share=0.25,
-    eval_every=2,
-)
-WORDS = ["the", "order", "came", "late", "customer", "asked", "for", "refund", "on", "friday"]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    cache = tmp_path_factory.mktemp("cache")
-    text = SEPARATOR.join(
-        f"Page {i}. " + " ".join(WORDS[(i * j) % len(WORDS)] for j in range(40)) for i in range(200)
-    )
-    version = ".".join(map(str, sys.version_info[:3]))
-    file = cache / f"general-python-{version}.txt"
-    file.write_text(text, "utf-8")
-    folder, digest = ensure_base(cache, BaseSpec("embedded", steps=2), lambda facts: None)
-    return {"base": str(folder), "base_digest": digest, "replay_text": [str(file)]}
-
-
-def write_corpus(file, rows, validation=4):
-    table = {"split": [], "messages": []}
-    for i in range(rows):
-        answer = " ".join(WORDS[(i * j + 1) % len(WORDS)] for j in range(12))
-        question = {"role": "user", "content": f"Question {i}?"}
-        table["split"].append("validation" if i < validation else "train")
-        table["messages"].append(json.dumps([question, {"role": "assistant", "content": answer}]))
-    schema = pa.schema([("split", pa.string()), ("messages", pa.string())])
-    pq.write_table(pa.table(table, schema=schema), file)
-    return str(file)
 
 
 def train(base, folder, domains, recipe=RECIPE, threads=1, seed=0, rows=40, validation=4):
@@ -77,10 +35,6 @@ def train(base, folder, domains, recipe=RECIPE, threads=1, seed=0, rows=40, vali
     job = {**base, "recipe": recipe.to_dict(), "threads": threads, "jobs": jobs}
     train_all(job, told.append)
     return [folder / "out" / domain for domain in domains], told
-
-
-def weights(folder):
-    return (folder / "adapter_model.safetensors").read_bytes()
 
 
 def test_bytes_follow_from_corpus_recipe_and_seed_alone(base, tmp_path):
@@ -117,7 +71,7 @@ def test_bytes_are_the_same_from_kept_tokens_which_are_encoded_once(base, tmp_pa
         train_all({**job, "jobs": [{**one, "out": str(tmp_path / name)}]}, lambda facts: None)
         assert weights(tmp_path / name) == weights(without)
         monkeypatch.setattr(
-            "ft_assets.adapters.train.encode_conversations",
+            "ft_assets.adapters.rows.encode_conversations",
             lambda *args, **kwargs: pytest.fail("what is kept was encoded again"),
         )
     assert len(list((tmp_path / "tokens").iterdir())) == 2  # train and validation
@@ -234,7 +188,7 @@ def test_the_share_of_replay_is_exact_in_rows_and_in_loss(share):
     domain.labels[:, -2:] = 1
     replay = Rows(np.full((3, 8), 2), np.full((3, 8), 2))
     recipe = Recipe("x", replay_share=share, batch_rows=4, max_steps=10, max_epochs=100)
-    batches = Batches(domain, replay, recipe, seed=0)
+    batches = Batches(domain, None, replay, recipe, seed=0)
     drawn = [batch for _ in range(batches.steps) for batch in batches.next_step()]
     rows = torch.cat([batch.ids[:, 0] for batch in drawn])
     assert len(rows) == 40
@@ -249,7 +203,7 @@ def test_the_share_of_replay_is_exact_in_rows_and_in_loss(share):
 def test_steps_end_with_the_epochs():
     rows = Rows(np.zeros((10, 8), dtype=int), np.zeros((10, 8), dtype=int))
     recipe = Recipe("x", batch_rows=2, accumulate=2, max_steps=100, max_epochs=2)
-    assert Batches(rows, None, recipe, seed=0).steps == 5
+    assert Batches(rows, None, None, recipe, seed=0).steps == 5
 
 
 def test_gradients_by_row_are_those_of_the_batch(base):

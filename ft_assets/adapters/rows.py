@@ -1,0 +1,270 @@
+"""What a training reads: packed rows of a corpus and of general text, and the order of them.
+
+A corpus has two parts: rows that are new since the adapter it goes on from was trained, and
+`history`, rows of the weeks that adapter has seen. General text has two as well: rows that are
+replayed, and rows on which a training measures what general ability it costs. Neither is the
+held-out text of the evaluation (see general_text.py).
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from ft_assets.adapters.general_text import read_documents, split_held_out
+from ft_assets.adapters.recipe import Recipe
+from ft_assets.adapters.tokens import (
+    IGNORED,
+    Tokens,
+    encode_conversations,
+    encode_texts,
+    pack,
+    pack_joined,
+    template_digest,
+    tokenizer_digest,
+)
+from ft_assets.adapters.workers import Batch
+from ft_assets.corpus.token_cache import CacheKey, TokenRow, cached_tokens
+
+REPLAY_CHARACTERS = 4_000_000  # of general text that are encoded, at most
+MEASURED = 32  # one document of general text in so many is measured on, not replayed
+MEASURED_TOKENS = 16_384  # of them, at most
+ENCODED_AT_ONCE = 256  # conversations
+
+
+@dataclass(frozen=True)
+class Rows:
+    ids: np.ndarray  # int64 [rows, row_tokens]
+    labels: np.ndarray  # the same shape, IGNORED where no loss is taken
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    train: Rows
+    history: Rows | None  # None: there is no parent, or it knows nothing of this corpus
+    validation: Rows
+    examples: int  # conversations to train on
+
+
+@dataclass(frozen=True)
+class General:
+    replay: Rows
+    measured: Rows
+
+
+@dataclass(frozen=True)
+class TokenCache:
+    folder: str  # of one domain
+    corpus: str  # digest of the corpus
+
+
+def read_corpus(
+    file: Path,
+    domain: str,
+    tokenizer: Any,
+    recipe: Recipe,
+    seed: int,
+    cache: TokenCache | None = None,
+    known_weeks: Collection[str] | None = None,
+) -> Corpus:
+    """Read corpus rows (columns split, messages, and week if there is a parent), shuffle, pack.
+
+    Encodes no more conversations than the steps of the recipe can read, and those once: their
+    tokens are kept. `known_weeks` are those the parent was trained on; with them, what belongs to
+    no week (annotations, documents) is history too. Where nothing is new, all rows count as new.
+    Raises ValueError when there is no row to train on.
+    """
+    names = ["split", "messages", *(["week"] if known_weeks is not None else [])]
+    columns = pq.read_table(file, columns=names).to_pydict()
+    parts: dict[str, list[str]] = {"train": [], "validation": [], "history": []}
+    old = {"", *(known_weeks or ())}
+    weeks = columns.get("week", [None] * len(columns["split"]))
+    for split, messages, week in zip(columns["split"], columns["messages"], weeks, strict=True):
+        parts["history" if split == "train" and week in old else split].append(messages)
+    if not parts["train"]:
+        parts["train"], parts["history"] = parts["history"], []
+    if not parts["train"]:
+        raise _nothing_to_train_on(domain, parts)
+    since = f" since {','.join(sorted(known_weeks))}" if known_weeks is not None else ""
+
+    def packed(part: str, rows: int, train_on: str, seed: int) -> Rows:
+        key = CacheKey(
+            corpus=cache.corpus if cache else "",
+            tokenizer=tokenizer_digest(tokenizer),
+            template=template_digest(tokenizer),
+            split=part if part == "validation" else part + since,
+            train_on=train_on,
+            seed=seed,
+            tokens=rows * recipe.row_tokens,
+        )
+        if cache is None:
+            found = _encoded(parts[part], tokenizer, key)
+            ids, labels = pack([Tokens(*row) for row in found], recipe.row_tokens, _pad(tokenizer))
+        else:
+            table = cached_tokens(
+                Path(cache.folder), key, lambda: _encoded(parts[part], tokenizer, key)
+            )
+            joined = (
+                table[name].combine_chunks().flatten().to_numpy().astype(np.int64)
+                for name in ("input_ids", "labels")
+            )
+            ids, labels = pack_joined(*joined, recipe.row_tokens, _pad(tokenizer))
+        return Rows(ids[:rows], labels[:rows])
+
+    step_rows = recipe.batch_rows * recipe.accumulate
+    shares = row_shares(recipe, history=bool(parts["history"]), general=True)
+    train, history = (
+        packed(part, math.ceil(recipe.max_steps * step_rows * share) + 1, recipe.train_on, seed)
+        if parts[part]
+        else None
+        for part, share in zip(("train", "history"), shares, strict=False)
+    )
+    # Validation looks at answers alone, whatever the training has its loss on; its rows are the
+    # same for every seed, so that losses can be compared.
+    validation = packed("validation", recipe.validation_rows, "responses", 0)
+    if train is None or not len(train):
+        raise _nothing_to_train_on(domain, parts)
+    examples = len(parts["train"]) + len(parts["history"])
+    return Corpus(train, history if history else None, validation, examples)
+
+
+def read_general(files: list[Path], tokenizer: Any, recipe: Recipe) -> General:
+    """Pack general text. Raises ValueError when it has no document to replay or to measure on."""
+    documents, _ = split_held_out(read_documents(files))
+    replay, measured, characters = [], [], 0
+    for i in np.random.default_rng(0).permutation(len(documents)):
+        document = documents[i]
+        # Other bytes of the digest than split_held_out looks at.
+        digest = hashlib.sha256(document.encode("utf-8")).digest()
+        if int.from_bytes(digest[8:12]) % MEASURED == 0:
+            measured.append(document)
+        elif characters < REPLAY_CHARACTERS:
+            replay.append(document)
+            characters += len(document)
+
+    def packed(chosen: list[str]) -> Rows:
+        examples = encode_texts(tokenizer, chosen, _end(tokenizer))
+        return Rows(*pack(examples, recipe.row_tokens, _pad(tokenizer)))
+
+    # A token is two characters or more of English: so many are enough, and rarely far too many.
+    measured = measured[: 1 + MEASURED_TOKENS // 16]
+    general = General(packed(replay), _first(packed(measured), MEASURED_TOKENS))
+    if not len(general.replay) or not len(general.measured):
+        raise ValueError(
+            f"the general text has {len(documents)} documents to train on, too few to replay some "
+            "and measure on others; name more text in base_model.text"
+        )
+    return general
+
+
+def _first(rows: Rows, tokens: int) -> Rows:
+    count = max(1, tokens // rows.ids.shape[1])
+    return Rows(rows.ids[:count], rows.labels[:count])
+
+
+def row_shares(recipe: Recipe, *, history: bool, general: bool) -> tuple[float, float, float]:
+    """Shares of the rows of a batch: (new rows of the corpus, history, general text)."""
+    of_history = recipe.history_share if history else 0.0
+    of_general = recipe.replay_share if general else 0.0
+    return 1 - of_history - of_general, of_history, of_general
+
+
+class Batches:
+    """Batches of fixed shares of three sources, each read in its own shuffled order, for ever."""
+
+    def __init__(
+        self, train: Rows, history: Rows | None, general: Rows | None, recipe: Recipe, seed: int
+    ) -> None:
+        self._shares = row_shares(recipe, history=history is not None, general=general is not None)
+        self._sources = [train, history, general]
+        self._order = [np.random.default_rng([seed, place]) for place in range(3)]
+        self._queue: list[list[int]] = [[], [], []]
+        self._drawn = [0, 0, 0]
+        self._batch_rows = recipe.batch_rows
+        self._accumulate = recipe.accumulate
+        # New rows alone say how long: a week's update costs a week.
+        own_rows = recipe.batch_rows * recipe.accumulate * self._shares[0]
+        epochs = math.ceil(recipe.max_epochs * len(train) / own_rows)
+        self.steps = max(1, min(recipe.max_steps, epochs))
+
+    def next_step(self) -> list[Batch]:
+        return [self._batch() for _ in range(self._accumulate)]
+
+    def state(self) -> dict[str, Any]:
+        """Where the reading stands, as JSON."""
+        order = [one.bit_generator.state for one in self._order]
+        return {"order": order, "queue": self._queue, "drawn": self._drawn}
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        for one, kept in zip(self._order, state["order"], strict=True):
+            one.bit_generator.state = kept
+        self._queue = [list(queue) for queue in state["queue"]]
+        self._drawn = list(state["drawn"])
+
+    def _batch(self) -> Batch:
+        import torch
+
+        drawn = [self._row() for _ in range(self._batch_rows)]
+        ids, labels = (np.stack(column) for column in zip(*(row for _, row in drawn), strict=True))
+        places = np.array([place for place, _ in drawn])
+        # Every token of a replay row has a loss, but few of a row of answers: without this the
+        # replay would have most of the gradient.
+        labelled = (labels[:, 1:] != IGNORED).sum(axis=1)
+        scale = np.empty(self._batch_rows, dtype=np.float32)
+        for place in set(places.tolist()):
+            share = (places == place).mean() / self._accumulate
+            scale[places == place] = share / max(1, labelled[places == place].sum())
+        return Batch(torch.from_numpy(ids), torch.from_numpy(labels), torch.from_numpy(scale))
+
+    def _row(self) -> tuple[int, tuple[np.ndarray, np.ndarray]]:
+        # Whichever source lags most behind its share: the shares are exact, in every prefix.
+        count = sum(self._drawn) + 1
+        lag = [
+            round(share * count - n, 9) for share, n in zip(self._shares, self._drawn, strict=True)
+        ]
+        place = lag.index(max(lag))
+        self._drawn[place] += 1
+        source = self._sources[place]
+        assert source is not None  # noqa: S101  # its share would be 0, and it would never lag
+        if not self._queue[place]:
+            self._queue[place] = self._order[place].permutation(len(source)).tolist()
+        row = self._queue[place].pop()
+        return place, (source.ids[row], source.labels[row])
+
+
+def _nothing_to_train_on(domain: str, parts: dict[str, list[str]]) -> ValueError:
+    return ValueError(
+        f"{domain}: the corpus has no row to train on ({sum(map(len, parts.values()))} rows, "
+        f"{len(parts['train'])} of them in split 'train'); hand in more data, or loosen the "
+        "corpus policy"
+    )
+
+
+def _encoded(texts: list[str], tokenizer: Any, key: CacheKey) -> Iterator[TokenRow]:
+    """The conversations in the order of the key's seed, until there are as many tokens as asked."""
+    order = np.random.default_rng(key.seed).permutation(len(texts))
+    tokens, at = 0, 0
+    while at < len(order) and tokens < key.tokens:
+        chunk = [json.loads(texts[i]) for i in order[at : at + ENCODED_AT_ONCE]]
+        at += len(chunk)
+        for found in encode_conversations(tokenizer, chunk, train_on=key.train_on):
+            tokens += len(found.ids)
+            yield found.ids, found.labels
+
+
+def _end(tokenizer: Any) -> int:
+    """The token between documents: <|endoftext|> of the embedded base is its bos token."""
+    return tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+
+
+def _pad(tokenizer: Any) -> int:
+    return tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
