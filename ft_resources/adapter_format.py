@@ -1,23 +1,27 @@
-"""What an adapter is on disk: its name, its signed manifest, and the gate before it is loaded.
+"""What an adapter is on disk: its files, its digest and name, and the gate before it is loaded.
 
 The digest covers weights, configuration, base model, tokenizer and chat template, so a name says
-exactly what answers. The signature says who made it; the gate says what it can do. Both are needed:
+exactly what answers. The signature says who made it (adapter_manifest.py, signing.py); the gate
+says what it can do. Both are needed:
 PEFT itself loads an adapter that overwrites tensors of the shared base model, that lacks half of
 its tensors or holds NaN, and a regular expression in `target_modules` can hang it.
 The gate does not judge what an adapter has learned; that is evaluation.
 """
 
 import hashlib
-import hmac
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ft_resources.signing import canonical
+
 WEIGHTS, CONFIG, MANIFEST = "adapter_model.safetensors", "adapter_config.json", "manifest.json"
 TRAINING_RECORD = "training.json"  # how it was trained; allowed beside the adapter, never read here
+MODEL_CARD = "README.md"  # which PEFT writes beside an adapter
 ADAPTER_FILES = frozenset({WEIGHTS, CONFIG, MANIFEST})
 DIGEST_CHARACTERS = 12  # of the digest that are in the name
 
@@ -34,9 +38,6 @@ BASE_FILES = (
     "chat_template.jinja",
 )
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"})
-
-MANIFEST_TEXTS = ("name", "domain", "digest", "base_digest", "corpus", "recipe", "created_by_run")
-MANIFEST_NUMBERS = ("generation", "seed")
 
 MAX_ALPHA = 4096.0
 MAX_CONFIG_BYTES = 64 * 1024
@@ -86,7 +87,7 @@ def adapter_digest(folder: Path, base_digest: str) -> str:
     for name in (WEIGHTS, CONFIG):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"adapter {folder}: {name} is missing")
-    config = _read_object(folder / CONFIG)
+    config = read_object(folder / CONFIG)
     config.pop("base_model_name_or_path", None)
     config.pop("revision", None)
     targets = config.get("target_modules")
@@ -100,89 +101,59 @@ def adapter_name(domain: str, digest: str) -> str:
     return f"{domain}@{digest[:DIGEST_CHARACTERS]}"
 
 
-def canonical(value: object) -> bytes:
-    """JSON bytes that are equal for equal values. Raises ValueError for NaN and infinities."""
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    )
-    return text.encode("ascii")
-
-
-def sign(manifest: Mapping[str, Any], key: bytes) -> dict[str, Any]:
-    """Return the manifest with a signature over everything else in it."""
-    unsigned = {name: value for name, value in manifest.items() if name != "signature"}
-    return {**unsigned, "signature": _signature(unsigned, key)}
-
-
-def verify(manifest: Mapping[str, Any], key: bytes) -> None:
-    """Raise ValueError unless the manifest carries a signature of this key over its content."""
-    unsigned = {name: value for name, value in manifest.items() if name != "signature"}
-    given = manifest.get("signature")
-    if not isinstance(given, str) or not given.isascii():
-        raise ValueError("not signed; sign it with the key in FT_SIGNING_KEY")
-    if not hmac.compare_digest(given, _signature(unsigned, key)):
-        raise ValueError(
-            "the signature does not match: changed after signing, or signed with another key"
-        )
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest, each field of its type. Raises FileNotFoundError or ValueError."""
-    file = folder / MANIFEST
-    if not file.is_file():
-        raise FileNotFoundError(f"adapter {folder}: {MANIFEST} is missing")
-    manifest = _read_object(file)
-    for field in MANIFEST_TEXTS:
-        if not isinstance(manifest.get(field), str):
-            raise ValueError(f"{MANIFEST}: {field} must be a text")
-    for field in MANIFEST_NUMBERS:
-        if not isinstance(manifest.get(field), int) or isinstance(manifest.get(field), bool):
-            raise ValueError(f"{MANIFEST}: {field} must be a whole number")
-    for field in ("digest", "base_digest"):
-        if not SHA256.fullmatch(manifest[field]):
-            raise ValueError(f"{MANIFEST}: {field} must be 64 hexadecimal digits")
-    if manifest["name"] != adapter_name(manifest["domain"], manifest["digest"]):
-        raise ValueError(
-            f"{MANIFEST}: name {manifest['name']!r} does not follow from its domain and digest, "
-            f"which give {adapter_name(manifest['domain'], manifest['digest'])!r}"
-        )
-    return manifest
-
-
-def check_adapter(folder: Path, base_folder: Path, base_digest: str, max_rank: int = 256) -> None:
-    """Raise ValueError, naming file or tensor, unless the folder is a plain LoRA of this base.
-
-    Does not look at the signature; that is `verify`.
-    """
-    _check_files(folder)
-    manifest = read_manifest(folder)
-    if manifest["base_digest"] != base_digest:
-        raise ValueError(
-            f"{MANIFEST}: made for base {manifest['base_digest'][:12]}, this base is "
-            f"{base_digest[:12]}; train it on this base"
-        )
-    found = adapter_digest(folder, base_digest)
-    if found != manifest["digest"]:
-        raise ValueError(
-            f"{MANIFEST}: digest {manifest['digest'][:12]} does not match the files, which have "
-            f"{found[:12]}: {WEIGHTS} or {CONFIG} was changed"
-        )
-    rank, targets = _check_config(_read_object(folder / CONFIG), max_rank)
-    _check_tensors(folder / WEIGHTS, _expected_shapes(base_folder, targets, rank))
-
-
-def _check_files(folder: Path) -> None:
+def check_files(folder: Path, required: Set[str], allowed: Set[str]) -> None:
+    """Raise ValueError unless the folder holds the required files and none that is not allowed."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: not a folder")
     for file in sorted(folder.iterdir()):
-        if file.name not in ADAPTER_FILES | {TRAINING_RECORD}:
+        if file.name not in required | allowed:
             raise ValueError(
-                f"{file.name}: not a file of an adapter; allowed: "
-                f"{', '.join(sorted(ADAPTER_FILES))}"
+                f"{file.name}: not a file of an adapter; allowed: {', '.join(sorted(required))}"
             )
         if file.is_symlink() or not file.is_file():
             raise ValueError(f"{file.name}: must be a plain file, not a link or folder")
-    for name in sorted(ADAPTER_FILES):
+    for name in sorted(required):
         if not (folder / name).is_file():
             raise ValueError(f"{name}: missing")
+
+
+@dataclass(frozen=True)
+class Lora:
+    """What an adapter that passed the gate is."""
+
+    rank: int
+    alpha: float
+    target_modules: tuple[str, ...]
+    layers: int  # of the base that it adapts
+    parameters: int
+
+
+def check_lora(folder: Path, base_folder: Path, max_rank: int = 256) -> Lora:
+    """What the weights and configuration are, whoever made them.
+
+    Raises ValueError, naming field or tensor, unless they are a plain, finite LoRA of this base.
+    """
+    config = read_object(folder / CONFIG)
+    rank, targets = _check_config(config, max_rank)
+    shapes = _expected_shapes(base_folder, targets, rank)
+    _check_tensors(folder / WEIGHTS, shapes)
+    return Lora(
+        rank,
+        float(config["lora_alpha"]),
+        tuple(sorted(targets)),
+        len(shapes) // 2,
+        sum(rows * columns for rows, columns in shapes.values()),
+    )
+
+
+def check_foreign(folder: Path, base_folder: Path, max_rank: int = 256) -> Lora:
+    """`check_lora` of a folder as PEFT writes it: without a manifest, perhaps with a README.md.
+
+    It says that the adapter could be loaded on this base, not who made it: the gateway takes it
+    with a signed manifest alone.
+    """
+    check_files(folder, required={WEIGHTS, CONFIG}, allowed={MODEL_CARD, TRAINING_RECORD})
+    return check_lora(folder, base_folder, max_rank)
 
 
 def _check_config(config: Mapping[str, Any], max_rank: int) -> tuple[int, list[str]]:
@@ -303,7 +274,7 @@ def _is_number(value: object, low: float, high: float) -> bool:
     )
 
 
-def _read_object(file: Path) -> dict[str, Any]:
+def read_object(file: Path) -> dict[str, Any]:
     def refuse_constant(name: str) -> None:
         raise ValueError(f"{file.name}: {name} is not a number that JSON knows")
 
@@ -326,12 +297,6 @@ def _read_object(file: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{file.name}: must be a JSON object")
     return value
-
-
-def _signature(unsigned: Mapping[str, Any], key: bytes) -> str:
-    if not key:
-        raise ValueError("the signing key is empty; set FT_SIGNING_KEY")
-    return hmac.new(key, canonical(unsigned), hashlib.sha256).hexdigest()
 
 
 def _file_sha256(file: Path) -> str:

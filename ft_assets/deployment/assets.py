@@ -1,6 +1,7 @@
 """From an adapter that passed its gate to the champion that serves, or back."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,12 +19,14 @@ from ft_assets.publishing import (
     open_draft,
 )
 from ft_assets.settings import platform
-from ft_resources.adapter_format import sign
+from ft_resources.adapter_format import MANIFEST
+from ft_resources.adapter_manifest import VERSION
 from ft_resources.gateway.client import GatewayClient
 from ft_resources.gateway_access import GatewayAccess
 from ft_resources.lakefs.client import LakeFS
 from ft_resources.lakefs.ref import Ref
 from ft_resources.mlflow import CHALLENGER, CHAMPION, ModelRegistry
+from ft_resources.signing import sign
 
 CANARY_CHECK = "canary"
 MAX_NEW_TOKENS = 32  # of a replayed answer
@@ -67,19 +70,22 @@ def canary_release(
         files = lakefs.download(adapter, Path(folder))
         (files / "lineage.json").unlink()
         manifest = {
+            "version": VERSION,
             "name": name,
             "domain": domain,
             "digest": lineage["digest"],
             "base_digest": lineage["base_digest"],
             "generation": client.routing()["generation"] + 1,
             "corpus": Ref(**lineage["corpus"]).uri,
+            "corpus_digest": lineage["corpus"]["digest"],
             "recipe": lineage["recipe"]["name"],
             "seed": lineage["seed"],
             "created_by_run": context.run.run_id,
             "eval_report": report.uri,
+            "eval_report_digest": report.digest,
         }
         signed = sign(manifest, gateway.signing_key.encode())
-        (files / "manifest.json").write_text(json.dumps(signed, indent=1, sort_keys=True))
+        (files / MANIFEST).write_text(json.dumps(signed, indent=1, sort_keys=True))
         client.load_adapter(files)
     if before["champion"] != name:
         client.route(
@@ -97,7 +103,12 @@ def canary_release(
         "share": 0.0 if before["champion"] == name else platform().canary.share,
         "version": version,
     }
-    ref = _publish(context, lakefs, {"adapter": adapter, "report": report}, "release.json", record)
+    ref = _publish(
+        context,
+        lakefs,
+        {"adapter": adapter, "report": report},
+        {"release.json": record, MANIFEST: signed},
+    )
     facts = {
         "adapter": name,
         "share": record["share"],
@@ -170,7 +181,7 @@ def deployed_model(
         "verdict": verdict.to_dict(),
     }
     lineage = lakefs.read_json(Ref(**adapter_ref), "lineage.json") if adapter_ref else {}
-    ref = _publish(context, lakefs, {"release": release_ref}, "deployment.json", record)
+    ref = _publish(context, lakefs, {"release": release_ref}, {"deployment.json": record})
     facts = {
         "champion": now["champion"] or "none",
         "previous": now["previous"] or "none",
@@ -285,12 +296,12 @@ def _publish(
     context: dg.AssetExecutionContext,
     lakefs: LakeFS,
     inputs: Refs,
-    file: str,
-    record: dict[str, Any],
+    records: Mapping[str, dict[str, Any]],
 ) -> Ref:
     asset, domain = context.asset_key.to_user_string(), context.partition_key
     draft = open_draft(context, lakefs, lakefs.repository, inputs)
     prefix = f"{asset}/domain={domain}/"
-    draft.write(prefix, {file: json.dumps(record, indent=1, sort_keys=True).encode()})
+    files = {n: json.dumps(r, indent=1, sort_keys=True).encode() for n, r in records.items()}
+    draft.write(prefix, files)
     draft.commit(f"{asset}: {domain}")
     return draft.merge()[prefix]

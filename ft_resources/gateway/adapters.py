@@ -14,8 +14,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ft_resources.adapter_format import check_adapter, read_manifest, verify
+from ft_resources.adapter_manifest import check_adapter, read_manifest
 from ft_resources.gateway.durable import read_json, sync_folder, write_json
+from ft_resources.signing import verify
 
 
 class AdapterStore:

@@ -14,7 +14,9 @@ from urllib.parse import quote
 
 import requests
 
-from ft_resources.adapter_format import ADAPTER_FILES, read_manifest, sign
+from ft_resources.adapter_format import ADAPTER_FILES
+from ft_resources.adapter_manifest import read_manifest
+from ft_resources.signing import sign
 
 RETRIES = 5  # of a routing change that another writer overtook
 LOAD_SECONDS = 900.0  # a large base is hashed and read

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ft_resources.adapter_format import sign, verify
+from ft_resources.signing import sign, verify
 
 ARMS = ("champion", "canary", "base", "pinned")
 ROLES = ("champion", "previous", "canary")

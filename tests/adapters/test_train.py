@@ -13,7 +13,7 @@ from ft_assets.adapters.rows import Batches, Rows, read_corpus
 from ft_assets.adapters.tokens import IGNORED
 from ft_assets.adapters.train import train_all
 from ft_assets.adapters.workers import Batch, add_gradients, row_workers
-from ft_resources.adapter_format import adapter_digest, adapter_name, check_adapter
+from ft_resources.adapter_format import adapter_digest, check_foreign
 from tests.adapters.small import RECIPE, weights, write_corpus
 
 # peft 0.21 asks transformers 5.24 by an old name.
@@ -85,19 +85,8 @@ def test_an_adapter_passes_the_gate_of_the_gateway(base, tmp_path):
     record = json.loads((folder / "training.json").read_text())
     digest = adapter_digest(folder, base["base_digest"])
     assert record["digest"] == digest
-    manifest = {
-        "name": adapter_name("law", digest),
-        "domain": "law",
-        "digest": digest,
-        "base_digest": base["base_digest"],
-        "generation": 1,
-        "corpus": "",
-        "recipe": "test",
-        "seed": 0,
-        "created_by_run": "",
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    check_adapter(folder, Path(base["base"]), base["base_digest"])
+    lora = check_foreign(folder, Path(base["base"]))
+    assert (lora.rank, lora.alpha, lora.parameters) == (4, 8.0, record["parameters"])
     config = json.loads((folder / "adapter_config.json").read_text())
     assert config["target_modules"] == sorted(config["target_modules"])
     assert len(config["target_modules"]) == 7

@@ -12,11 +12,9 @@ from ft_resources.adapter_format import (
     adapter_digest,
     adapter_name,
     base_digest,
-    check_adapter,
-    read_manifest,
-    sign,
-    verify,
 )
+from ft_resources.adapter_manifest import check_adapter, read_manifest
+from ft_resources.signing import sign, verify
 from tests.resources.gateway import world
 
 Q_PROJ = "base_model.model.model.layers.0.self_attn.q_proj"
@@ -287,12 +285,24 @@ def test_signature():
 
 @pytest.mark.parametrize(
     "change",
-    [{"name": "finance@0"}, {"digest": "x"}, {"generation": "1"}, {"seed": True}, {"domain": None}],
+    [
+        *({"name": "finance@0"}, {"digest": "x"}, {"generation": "1"}, {"seed": True}),
+        *({"domain": None}, {"eval_report_digest": ""}, {"corpus_digest": None}),
+    ],
 )
 def test_manifest_that_contradicts_itself(adapter, change):
     file = adapter / "manifest.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
     with pytest.raises(ValueError, match=r"manifest\.json"):
+        read_manifest(adapter)
+
+
+@pytest.mark.parametrize("version", [None, 1, "2", True])
+def test_a_manifest_of_another_version_says_what_to_do(adapter, version):
+    file = adapter / "manifest.json"
+    kept = {k: v for k, v in json.loads(file.read_text()).items() if k != "version"}
+    file.write_text(json.dumps(kept if version is None else {**kept, "version": version}))
+    with pytest.raises(ValueError, match="materialize canary_release of the domain again"):
         read_manifest(adapter)
 
 

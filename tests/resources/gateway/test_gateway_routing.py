@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from ft_resources.adapter_format import sign
 from ft_resources.gateway.admin import _work
 from ft_resources.gateway.chat import Refusal
 from ft_resources.gateway.routing import (
@@ -21,6 +20,7 @@ from ft_resources.gateway.routing import (
     rolled_back,
     to_document,
 )
+from ft_resources.signing import sign
 from tests.resources.gateway import world
 
 KEY = b"key"

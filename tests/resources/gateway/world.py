@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ft_resources.adapter_format import adapter_digest, adapter_name, base_digest, sign
+from ft_resources.adapter_format import adapter_digest, adapter_name, base_digest
+from ft_resources.adapter_manifest import VERSION
 from ft_resources.gateway.client import GatewayClient
+from ft_resources.signing import sign
 
 ADMIN_KEY = "admin-key-of-the-tests"
 SIGNING_KEY = b"signing-key-of-the-tests"
@@ -118,12 +120,16 @@ def write_manifest(
 ) -> str:
     digest = adapter_digest(folder, base)
     manifest = {
+        "version": VERSION,
         "name": adapter_name(domain, digest),
         "domain": domain,
         "digest": digest,
         "base_digest": base,
         "generation": generation,
         "corpus": "lakefs://ft/0123/training_corpus/",
+        "corpus_digest": "c0" * 32,
+        "eval_report": "lakefs://ft/4567/eval_report/",
+        "eval_report_digest": "e0" * 32,
         "recipe": "tiny",
         "seed": 0,
         "created_by_run": "test",
