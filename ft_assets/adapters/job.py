@@ -31,7 +31,7 @@ def running_job(arguments: list[str]) -> Generator[tuple[dict[str, Any], Progres
     """Give the content of the JSON file named by the only argument, and where to report to."""
     if len(arguments) != 2:
         raise SystemExit(f"usage: python -m MODULE JOB.json, got {len(arguments) - 1} arguments")
-    signal.signal(signal.SIGTERM, _end)
+    end_on_sigterm()
     die_with_parent()
     job = json.loads(Path(arguments[1]).read_text("utf-8"))
 
@@ -54,6 +54,11 @@ def as_line(facts: dict[str, Any]) -> str:
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in facts.items()
     )
+
+
+def end_on_sigterm() -> None:
+    """From now on SIGTERM raises SystemExit with code 143, so that folders are cleaned up."""
+    signal.signal(signal.SIGTERM, _end)
 
 
 def die_with_parent() -> None:
