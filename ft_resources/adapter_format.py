@@ -47,10 +47,10 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 FLOATS = frozenset({"F16", "BF16", "F32"})
 
 # Fields of a LoRA configuration that may hold something; every other one must be off, known or not:
-# modules_to_save, auto_mapping, layers_pattern, rank_pattern, target_parameters, use_dora ...
+# modules_to_save, auto_mapping, layers_pattern, rank_pattern, target_parameters ...
 CHECKED_FIELDS = frozenset(
     {"peft_type", "task_type", "r", "lora_alpha", "lora_dropout", "target_modules", "bias"}
-    | {"init_lora_weights", "inference_mode"}
+    | {"init_lora_weights", "inference_mode", "use_dora"}
 )
 HARMLESS_FIELDS = frozenset(
     {"peft_version", "base_model_name_or_path", "revision", "megatron_core", "qalora_group_size"}
@@ -124,6 +124,7 @@ class Lora:
     rank: int
     alpha: float
     target_modules: tuple[str, ...]
+    dora: bool  # with a magnitude for each output
     layers: int  # of the base that it adapts
     parameters: int
 
@@ -131,18 +132,20 @@ class Lora:
 def check_lora(folder: Path, base_folder: Path, max_rank: int = 256) -> Lora:
     """What the weights and configuration are, whoever made them.
 
-    Raises ValueError, naming field or tensor, unless they are a plain, finite LoRA of this base.
+    Raises ValueError, naming field or tensor, unless they are a finite LoRA or DoRA of this base.
     """
     config = read_object(folder / CONFIG)
     rank, targets = _check_config(config, max_rank)
-    shapes = _expected_shapes(base_folder, targets, rank)
+    dora = config.get("use_dora") is True
+    shapes = _expected_shapes(base_folder, targets, rank, dora)
     _check_tensors(folder / WEIGHTS, shapes)
     return Lora(
         rank,
         float(config["lora_alpha"]),
         tuple(sorted(targets)),
-        len(shapes) // 2,
-        sum(rows * columns for rows, columns in shapes.values()),
+        dora,
+        len(shapes) // (3 if dora else 2),
+        sum(math.prod(shape) for shape in shapes.values()),
     )
 
 
@@ -169,6 +172,7 @@ def _check_config(config: Mapping[str, Any], max_rank: int) -> tuple[int, list[s
         # A name here ("pissa", "olora") rewrites the weights of the base when it is loaded.
         "init_lora_weights": ((True, False, None), "true or false"),
         "inference_mode": ((True, False, None), "true or false"),
+        "use_dora": ((True, False, None), "true or false"),
     }
     for field, (values, allowed) in exact.items():
         value = config.get(field)
@@ -194,15 +198,15 @@ def _check_config(config: Mapping[str, Any], max_rank: int) -> tuple[int, list[s
     for field in sorted(config.keys() - CHECKED_FIELDS - HARMLESS_FIELDS):
         value = config[field]
         if value is not None and value is not False and value not in ({}, []):
-            raise refuse(field, "off (null, false or empty): only plain LoRA is loaded")
+            raise refuse(field, "off (null, false or empty): only plain LoRA and DoRA are loaded")
     return rank, targets
 
 
 def _expected_shapes(
-    base_folder: Path, targets: Iterable[str], rank: int
-) -> dict[str, tuple[int, int]]:
+    base_folder: Path, targets: Iterable[str], rank: int, dora: bool
+) -> dict[str, tuple[int, ...]]:
     wanted = dict.fromkeys(targets, False)
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for name, (inputs, outputs) in _linear_layers(base_folder).items():
         matches = [t for t in wanted if name == t or name.endswith(f".{t}")]
         for target in matches:
@@ -211,6 +215,8 @@ def _expected_shapes(
             prefix = f"base_model.model.{name}"
             shapes[f"{prefix}.lora_A.weight"] = (rank, inputs)
             shapes[f"{prefix}.lora_B.weight"] = (outputs, rank)
+            if dora:
+                shapes[f"{prefix}.lora_magnitude_vector"] = (outputs,)
     missing = sorted(target for target, found in wanted.items() if not found)
     if missing:
         raise ValueError(
@@ -236,7 +242,7 @@ def _linear_layers(base_folder: Path) -> dict[str, tuple[int, int]]:
     }
 
 
-def _check_tensors(file: Path, shapes: Mapping[str, tuple[int, int]]) -> None:
+def _check_tensors(file: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
     import torch
     from safetensors import SafetensorError, safe_open
 

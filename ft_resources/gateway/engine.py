@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ft_resources.gateway.cohort import Cohort, Failed, Generation
+from ft_resources.gateway.dora import take_gains
 from ft_resources.gateway.loaded_base import LoadedBase, open_base, read_model
 
 MAX_COHORTS = 4
@@ -273,6 +274,8 @@ class Engine:
                 base.model = read_model(base.folder, base.device)
             raise
         base.model.eval().requires_grad_(False)
+        if gains := take_gains(base.model, slot):
+            base.gains[slot] = gains
         base.slots[name] = slot
         base.hook()
         with self._wake:
@@ -283,6 +286,7 @@ class Engine:
         if base is None:
             return
         slot = base.slots.pop(name)
+        base.gains.pop(slot, None)
         if not base.slots:
             base.model = base.model.unload()  # PEFT cannot be without an active adapter
             base.hook()

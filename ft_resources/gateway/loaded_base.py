@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ft_resources.gateway.dora import Gains, hook_gains
 from ft_resources.gateway.tokens import ChatTokenizer
 
 BASE_ROW = "__base__"  # PEFT's name for "no adapter"
@@ -28,6 +29,7 @@ class LoadedBase:
     slots: dict[str, str] = field(default_factory=dict)  # adapter -> PEFT name (no dots allowed)
     rows: list[str] = field(default_factory=list)  # PEFT name of each row of the running pass
     hooks: list[Any] = field(default_factory=list)
+    gains: dict[str, Gains] = field(default_factory=dict)  # by slot; of DoRA adapters alone
 
     def forward(self, adapters: Sequence[str | None], **inputs: Any) -> Any:
         """One forward pass; row i is answered by adapters[i], None is the base."""
@@ -52,6 +54,7 @@ class LoadedBase:
             hook.remove()
         layers: list[Any] = [m for m in self.model.modules() if isinstance(m, LoraLayer)]
         self.hooks = [m.register_forward_pre_hook(choose, with_kwargs=True) for m in layers]
+        self.hooks += hook_gains(self.gains, lambda: self.rows)
 
 
 def open_base(folder: Path, digest: str) -> LoadedBase:

@@ -7,7 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
 
+from ft_resources.adapter_format import check_lora
 from ft_resources.gateway.cohort import Generation
 from ft_resources.gateway.engine import Engine
 from tests.resources.gateway import world
@@ -106,6 +110,28 @@ def test_waiting_requests_share_a_forward_pass(base, digest, adapters):
     assert not engine.alive
     with pytest.raises(ConnectionError, match="stopping"):
         engine.submit(job)
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
+def test_a_dora_answers_beside_others_as_it_does_alone_in_peft(base, digest, adapters, tmp_path):
+    dora = world.make_adapter(tmp_path, base, "health", 23, dora=True)
+    check_lora(dora, base)
+    lora = adapters["legal"][0]
+    engine = Engine()
+    engine.start()
+    engine.load_base(base, digest).result()
+    for folder in (lora, dora):
+        engine.load_adapter(folder.name, folder, digest).result()
+    ids = torch.tensor([engine.base(digest).tokenizer.encode_text(PROMPTS[2])] * 3)
+    with torch.no_grad():
+        mixed = engine.base(digest).forward([dora.name, None, lora.name], input_ids=ids).logits
+        alone = [AutoModelForCausalLM.from_pretrained(base) for _ in range(3)]
+        for place, folder in ((0, dora), (2, lora)):
+            alone[place] = PeftModel.from_pretrained(alone[place], folder).eval()
+        for row, model in zip(mixed, alone, strict=True):
+            assert torch.allclose(row, model(input_ids=ids[:1]).logits[0], atol=1e-4)
+    engine.unload_adapter(dora.name).result()
+    engine.stop(10)
 
 
 def test_unloading_waits_for_the_running_answer(gateway, tmp_path, base):

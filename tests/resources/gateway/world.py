@@ -86,7 +86,14 @@ def make_base(folder: Path, seed: int = 0) -> Path:
 
 
 def make_adapter(
-    folder: Path, base: Path, domain: str, seed: int, *, generation: int = 1, scale: float = 0.3
+    folder: Path,
+    base: Path,
+    domain: str,
+    seed: int,
+    *,
+    generation: int = 1,
+    scale: float = 0.3,
+    dora: bool = False,
 ) -> Path:
     """Return folder/NAME: a signed adapter with random weights."""
     import torch
@@ -94,7 +101,8 @@ def make_adapter(
     from safetensors.torch import save_file
     from transformers import AutoModelForCausalLM
 
-    config = LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=8, target_modules=TARGETS)
+    shape: dict[str, Any] = {"r": 4, "lora_alpha": 8, "use_dora": dora}
+    config = LoraConfig(task_type="CAUSAL_LM", target_modules=TARGETS, **shape)
     with warnings.catch_warnings():
         # peft 0.21 reads an attribute that transformers 5.24 has renamed.
         warnings.simplefilter("ignore", FutureWarning)
