@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from ft_assets.adapters.commands import app
 from ft_assets.adapters.recipe import Recipe
-from ft_assets.adapters.train import new_adapter, save_adapter, target_modules
+from ft_assets.adapters.start import save_adapter, start, target_modules
 from ft_resources.adapter_format import base_digest, check_foreign
 from tests.resources.gateway import world
 
@@ -53,7 +53,7 @@ def test_what_we_train_answers_equally_in_plain_peft(base, model, tmp_path):
     model = copy.deepcopy(model)
     recipe = Recipe("t", rank=4, alpha=8)
     targets = target_modules(model, recipe)
-    trained = new_adapter(model, recipe, targets, seed=0)
+    trained = start(model, recipe, targets, 0, None, "").model
     optimizer = torch.optim.AdamW([p for p in trained.parameters() if p.requires_grad], lr=0.01)
     for _ in range(3):
         trained(input_ids=ids, labels=ids).loss.backward()
@@ -116,7 +116,7 @@ FOREIGN = {
     ),
     "rank above the limit": (lora(r=33), None, "r is 33; allowed: 1 to 32"),
     "rsLoRA": (lora(use_rslora=True), None, "use_rslora is True"),
-    "DoRA": (lora(use_dora=True), None, "use_dora is True"),
+    "DoRA": (lora(use_dora=True), None, None),
     "bias": (lora(bias="lora_only"), None, "bias is 'lora_only'; allowed: none"),
     "LoRA on a bias": (lora(lora_bias=True), None, "lora_bias is True"),
     "modules_to_save": (lora(modules_to_save=["lm_head"]), None, "modules_to_save"),
