@@ -40,7 +40,8 @@ BASE_CACHE = Path(".ft/base_models")
 MAX_EVAL_ROWS = 300  # as the evaluation of the platform has by default
 RECIPE, WEEKLY = "lora-tiny", "weekly-tiny"
 KILLS = 20
-RESUMED_STEPS = 100  # of a training that is killed
+RESUMED_STEPS = 60  # of a training that is killed
+GENERAL_CHARACTERS = 300_000  # that it replays from
 
 
 @dataclass(frozen=True)
@@ -244,12 +245,15 @@ def measure_resume(feed: Feed, domains: list[str]) -> list[dict[str, Any]]:
     corpus, _ = feed.corpus(domain)
     corpus.to_parquet(feed.folder / "rows.parquet")
     recipe = Recipe.of({**load_recipe(RECIPE).to_dict(), "max_steps": RESUMED_STEPS}).to_dict()
+    # A part of it: to encode all of it anew after each kill would take longer than the training.
+    text = feed.folder / "general.txt"
+    text.write_text(Path(feed.shared["replay_text"][0]).read_text("utf-8")[:GENERAL_CHARACTERS])
 
     def job(out: str, kept: str | None) -> dict[str, Any]:
         one = {"domain": domain, "corpus": str(feed.folder / "rows.parquet"), "seed": 0}
         one |= {"out": str(feed.folder / out)}
         one |= {"checkpoints": str(feed.folder / kept)} if kept else {}
-        return {**feed.shared, "recipe": recipe, "jobs": [one]}
+        return {**feed.shared, "replay_text": [str(text)], "recipe": recipe, "jobs": [one]}
 
     def result(out: str) -> tuple[bytes, dict[str, Any]]:
         folder = feed.folder / out
