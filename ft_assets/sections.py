@@ -137,6 +137,59 @@ class Anonymization(Section):
     tagger: TaggerSettings = TaggerSettings()
 
 
+class FewShotSettings(Section):
+    """The base with examples of the training corpus before each question."""
+
+    examples: Annotated[int, Field(ge=1)] = 3
+    tokens: Annotated[int, Field(ge=16)] = 256  # of all examples; at most half of the context
+    rows: Annotated[int, Field(ge=1)] = 60  # of the evaluation rows, by hash
+
+
+class BiasSettings(Section):
+    file: str  # paired sentences, .csv or .csv.gz with the columns of CrowS-Pairs
+    pairs: Annotated[int, Field(ge=20)] = 400  # of them, by hash
+
+
+class JudgeModelSettings(Section):
+    """A model behind an OpenAI-compatible API; its key is FT_JUDGE_API_KEY in the environment."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]  # e.g. http://host/v1
+    model: Annotated[str, Field(min_length=1)]
+    timeout_seconds: Annotated[float, Field(gt=0)] = 60
+
+
+class LmEvalSettings(Section):
+    """Tasks of lm-evaluation-harness; needs the extra `lm-eval`."""
+
+    folder: str  # of task files (YAML) and their data
+    tasks: Annotated[list[str], Field(min_length=1)]
+    limit: Annotated[int, Field(ge=1)] | None = None  # examples of a task
+
+
+class EvaluationSettings(Section):
+    """What a candidate is compared by; docs/evaluation.md."""
+
+    margin_nats: Annotated[float, Field(gt=0)] = 0.07  # a champion's loss + this is not worse
+    seed_sd_nats: Annotated[float, Field(ge=0)] = 0.022  # of the difference that a reseed makes
+    slice_margin_nats: Annotated[float, Field(ge=0)] = 0.1  # no slice may be proven worse by it
+    min_rows: Annotated[int, Field(ge=2)] = 30
+    min_slice_rows: Annotated[int, Field(ge=2)] = 20
+    max_rows: Annotated[int, Field(ge=2)] = 300
+    max_general_ratio: Annotated[float, Field(gt=1)] = 4.0  # general perplexity, adapter / base
+    max_harm_increase: Share = 0.02  # of unsafe answers, failed cases, preferred stereotypes
+    required: list[str] = []  # rules that may not go unmeasured
+    generate_rows: Annotated[int, Field(ge=0)] = 64
+    max_new_tokens: Annotated[int, Field(ge=1)] = 48
+    review_rows: Annotated[int, Field(ge=0)] = 20  # for a person to look at
+    few_shot: FewShotSettings | None = FewShotSettings()
+    bias: BiasSettings | None = None
+    judge_model: JudgeModelSettings | None = None
+    lm_eval: LmEvalSettings | None = None
+    scores: str = "{state}/scores"  # what was scored before, by digest
+    resamples: Annotated[int, Field(ge=100)] = 2000
+    seed: int = 0
+
+
 class Domain(Section):
     description: str = ""
     sources: Sources = Sources()
@@ -144,6 +197,8 @@ class Domain(Section):
     expectations: list[str | dict[str, Any]] = []
     anonymization: DomainAnonymization = DomainAnonymization()
     screening: Screening | None = None  # keys given here replace those of the platform's screening
+    evaluation: EvaluationSettings | None = None  # the same, of the platform's evaluation
+    cases: list[str] = []  # files of test cases beside this one, or globs; docs/evaluation.md
 
 
 class Intake(Section):
@@ -206,17 +261,6 @@ class AdapterSettings(Section):
     timeout_minutes: Annotated[float, Field(gt=0)] = 120
     encoded: str = "{state}/encoded"  # of each domain the tokens of its newest corpus
     checkpoints: str = "{state}/checkpoints"  # of trainings that have not been published
-
-
-class EvaluationSettings(Section):
-    margin_nats: Annotated[float, Field(ge=0)] = 0.05  # docs/decisions/0005-gate.md
-    min_rows: Annotated[int, Field(ge=2)] = 30
-    max_rows: Annotated[int, Field(ge=2)] = 300
-    max_general_ratio: Annotated[float, Field(gt=1)] = 4.0  # general perplexity, adapter / base
-    generate_rows: Annotated[int, Field(ge=0)] = 16
-    max_new_tokens: Annotated[int, Field(ge=1)] = 48
-    resamples: Annotated[int, Field(ge=100)] = 2000
-    seed: int = 0
 
 
 class CanarySettings(Section):

@@ -136,6 +136,14 @@ class Platform(Section):
         given = {name: getattr(own, name) for name in own.model_fields_set}
         return Screening.model_validate({**self.screening.model_dump(), **given})
 
+    def evaluation_of(self, domain: str) -> EvaluationSettings:
+        """The platform's evaluation with the domain's own keys in their place."""
+        own = self.domains[domain].evaluation
+        if own is None:
+            return self.evaluation
+        given = {name: getattr(own, name) for name in own.model_fields_set}
+        return EvaluationSettings.model_validate({**self.evaluation.model_dump(), **given})
+
     def operators_of(self, domain: str | None, policy: str | None = None) -> dict[str, AnyOperator]:
         """What becomes of each type of personal data in a domain; None: what the platform says.
 

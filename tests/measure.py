@@ -1,7 +1,5 @@
-"""The numbers behind three limits: `python -m tests.measure gate|drift|usual [FEED FOLDER]`.
+"""The numbers behind two limits: `python -m tests.measure drift|usual [FEED FOLDER]`.
 
-gate: the loss difference between adapters that differ in their seed alone (A/A), on the evaluation
-set. The margin of the promotion gate has to cover it (docs/decisions/0005-gate.md).
 drift: the score of single weeks and of three weeks against the first six (docs/decisions/
 0006-drift.md).
 usual: what is unusual in single weeks against the weeks before, and how often chance alone is
@@ -9,12 +7,10 @@ usual: what is unusual in single weeks against the weeks before, and how often c
 Without a folder the sample feed is measured.
 """
 
-import json
 import sys
 import tempfile
 import warnings
 from datetime import UTC, datetime
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +18,8 @@ import numpy as np
 import pandas as pd
 
 from ft_assets.corpus import anonymize
-from ft_assets.corpus.compose import Policy, compose_eval, compose_training
 from ft_assets.corpus.detector import Detector
-from ft_assets.demo.feed import domains_of, general_text
+from ft_assets.demo.feed import domains_of
 from ft_assets.publishing import share
 from ft_assets.raw import schema
 from ft_assets.raw.intake import take_up
@@ -32,9 +27,7 @@ from ft_assets.raw.sample_feed import write_feed
 from ft_assets.raw.sources import list_files
 from ft_assets.raw.taken import Intake
 
-SEEDS = (0, 1, 2, 3)
 REFERENCE_WEEKS = 6
-BASE_CACHE = Path(".ft/base_models")
 
 
 def rows(data: Path, domain: str, kind: str, model: type[schema.Row]) -> list[dict[str, Any]]:
@@ -53,81 +46,6 @@ def logs_of(data: Path, domain: str) -> list[dict[str, Any]]:
         lambda kind, value: f"{kind}-{value}",
         Detector(),
     ).rows
-
-
-def measure_gate(data: Path, folder: Path) -> None:
-    from ft_assets.adapters.base_model import BaseSpec, ensure_base, general_texts
-    from ft_assets.adapters.recipe import load_recipe
-    from ft_assets.adapters.train import train_all
-    from ft_assets.demo.run import BASE_STEPS_FOR_REAL_TEXT as BASE_STEPS
-    from ft_assets.evaluation.compare import compare, row_losses
-    from ft_assets.evaluation.score import score_all
-
-    spec = BaseSpec("embedded", text=tuple(map(str, general_text(data))), steps=BASE_STEPS)
-    base, digest = ensure_base(BASE_CACHE, spec, lambda facts: None)
-    texts = [str(file) for file in general_texts(BASE_CACHE, spec)]
-    shared = {"base": str(base), "base_digest": digest, "threads": 2}
-    for domain in domains_of(data):
-        logs = logs_of(data, domain)
-        examples = anonymize.anonymize_examples(
-            rows(data, domain, "annotations", schema.Annotation),
-            rows(data, domain, "corrections", schema.Correction),
-            Detector(),
-        ).rows
-        documents = anonymize.anonymize_documents(
-            rows(data, domain, "documents", schema.Document), Detector()
-        ).rows
-        consent = anonymize.consent_states(
-            rows(data, domain, "users", schema.User), lambda kind, value: f"{kind}-{value}"
-        )
-        own = anonymize.anonymize_cases(
-            rows(data, domain, "eval", schema.EvalCase), Detector()
-        ).rows
-        chosen = compose_eval(own, examples, logs, consent, Policy())
-        corpus = compose_training(logs, examples, documents, consent, chosen.rows, Policy())
-        pd.DataFrame(corpus.rows).to_parquet(folder / f"{domain}.parquet")
-        evaluation = pd.DataFrame(chosen.rows)
-        evaluation = evaluation.sample(min(300, len(evaluation)), random_state=0)
-        evaluation.to_parquet(folder / f"{domain}-eval.parquet")
-        jobs = [
-            {
-                "domain": domain,
-                "corpus": str(folder / f"{domain}.parquet"),
-                "out": str(folder / f"{domain}-{seed}"),
-                "seed": seed,
-            }
-            for seed in SEEDS
-        ]
-        recipe = load_recipe("lora-tiny").to_dict()
-        train_all({**shared, "recipe": recipe, "replay_text": texts, "jobs": jobs}, lambda f: None)
-        arms = {str(job["seed"]): job["out"] for job in jobs}
-        out = folder / f"{domain}.json"
-        score = {"domain": domain, "rows": str(folder / f"{domain}-eval.parquet")}
-        score_all(
-            {
-                **shared,
-                "general_text": texts,
-                "generate": 0,
-                "max_new_tokens": 1,
-                "seed": 0,
-                "jobs": [{**score, "arms": {"base": None, **arms}, "out": str(out)}],
-            },
-            lambda facts: None,
-        )
-        scored = json.loads(out.read_text())["arms"]
-        found = [
-            compare(row_losses(scored[a]), row_losses(scored[b]), resamples=2000, seed=0)
-            for a, b in combinations(map(str, SEEDS), 2)
-        ]
-        worst = max(abs(pair.mean) for pair in found)
-        significant = sum(pair.low > 0 or pair.high < 0 for pair in found)
-        width = max(pair.high - pair.low for pair in found) / 2
-        print(
-            f"{domain}: {len(evaluation)} rows, {len(found)} A/A pairs, largest difference "
-            f"{worst:.4f} nats, widest interval +-{width:.4f}, {significant} of them exclude 0; "
-            f"perplexity {scored['base']['perplexity']:.1f} -> {scored['0']['perplexity']:.1f}",
-            flush=True,
-        )
 
 
 def measure_drift(data: Path) -> None:
@@ -230,9 +148,7 @@ def main() -> None:
         else:
             data = folder / "feed"
             write_feed(data)
-        if sys.argv[1] == "gate":
-            measure_gate(data, folder)
-        elif sys.argv[1] == "drift":
+        if sys.argv[1] == "drift":
             measure_drift(data)
         else:
             measure_usual(data)

@@ -38,7 +38,7 @@ LINEAGE = {
     "review_queue": {"anonymized_logs", "feedback_signals"},
     "base_model": set(),
     "lora_adapter": {"training_corpus", "base_model"},
-    "eval_report": {"lora_adapter", "eval_set", "base_model"},
+    "eval_report": {"lora_adapter", "eval_set", "base_model", "pii_tagger"},
     "canary_release": {"lora_adapter", "eval_report", "base_model"},
     "deployed_model": {"canary_release", "eval_set"},
     "drift_report": {"anonymized_logs", "deployed_model"},

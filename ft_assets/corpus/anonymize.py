@@ -218,15 +218,16 @@ def anonymize_cases(
     """The domain's own test cases."""
     result = Anonymized()
     ordered = sorted(rows, key=lambda r: r["eval_id"])
-    cases = ([(row, (row["prompt"], row["response"]))] for row in ordered)
+    cases = ([(row, (row["prompt"], row["response"], row.get("topic") or ""))] for row in ordered)
     for done in result.masked_rows(cases, detector, operators, _owner("eval", "eval_id")):
-        row, (prompt, response) = done.row, done.texts
+        row, (prompt, response, topic) = done.row, done.texts
         if not prompt or not response:
             result.dropped[Reason.EMPTY_TEXT] += 1
             continue
         result.rows.append(
             {
                 **{name: row[name] for name in ("eval_id", "domain", "task")},
+                "topic": topic,
                 "prompt": prompt,
                 "response": response,
             }

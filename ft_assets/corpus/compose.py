@@ -126,7 +126,10 @@ def compose_eval(
         pool.reason[span][found.found] = Reason.CONTAMINATED
 
     kept = np.flatnonzero(pool.live)
-    table = pa.concat_tables([eval_table(own, kept_own, "own"), eval_table(pool, kept, "held_out")])
+    topics = {f"own:{case['eval_id']}": case.get("topic") or "" for case in own_cases}
+    table = pa.concat_tables(
+        [eval_table(own, kept_own, "own", topics), eval_table(pool, kept, "held_out")]
+    )
     origins = {"own": len(kept_own), "held_out": len(kept)}
     counts = Counts(
         rows_in=len(own) + len(pool),

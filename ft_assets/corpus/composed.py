@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -71,6 +71,8 @@ class EvalRow(TypedDict):
     row_id: str
     origin: str  # own | held_out
     task: str
+    topic: str  # "" where the source has none
+    week: str  # the same
     prompt: str
     response: str
     messages: str  # JSON
@@ -149,12 +151,18 @@ def corpus_table(pool: Pool, older: np.ndarray) -> pa.Table:
     )
 
 
-def eval_table(pool: Pool, kept: np.ndarray, origin: str) -> pa.Table:
+def eval_table(
+    pool: Pool, kept: np.ndarray, origin: str, topics: Mapping[str, str] | None = None
+) -> pa.Table:
+    """`topics` by key of the row; a row that is not there has none."""
     rows = pool.table.take(pa.array(kept))
+    found = [(topics or {}).get(key, "") for key in rows["key"].to_pylist()]
     columns = {
         "row_id": rows["key"],
         "origin": pa.array([origin] * len(kept), pa.string()),
         "task": pc.coalesce(rows["task"], rows["kind"]),
+        "topic": pa.array(found, pa.string()),
+        "week": pc.fill_null(rows["week"], ""),
         "messages": _messages(rows),
     }
     return pa.table({name: columns.get(name, _or(rows, name)) for name in EvalRow.__annotations__})

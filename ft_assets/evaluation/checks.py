@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from ft_assets.evaluation.compare import Decision, Rule
+from ft_assets.evaluation.report import RULE_HEADS, rule_cells
+from ft_assets.evaluation.rules import Decision
 from ft_assets.publishing import markdown_table
 
 GATE = "promotion_gate"
@@ -26,13 +27,4 @@ def gate_result(adapter: str, decision: Decision) -> dg.AssetCheckResult:
 
 
 def rules(decision: Decision) -> dg.MetadataValue:
-    return markdown_table(
-        ["rule", "outcome", "value", "interval", "limit", "reading"],
-        [_cells(rule) for rule in decision.rules],
-    )
-
-
-def _cells(rule: Rule) -> list[object]:
-    interval = "-" if rule.low is None else f"{rule.low:+.3f} to {rule.high:+.3f}"
-    value = "-" if rule.value is None else f"{rule.value:.3f}"
-    return [rule.rule, rule.outcome, value, interval, f"{rule.limit:g}", rule.says]
+    return markdown_table(RULE_HEADS, [rule_cells(rule) for rule in decision.rules])

@@ -1,25 +1,26 @@
-"""Is the candidate better, worse, or is the evidence too thin: a paired bootstrap and three rules.
+"""Two adapters on the same rows: how far apart are they, and how sure is that.
 
-Two adapters answer the same rows, so rows are compared one by one: the difference of the mean loss
-per token of a row, in nats, candidate minus reference; below 0 the candidate is better. The
-interval is the percentile bootstrap over rows (Efron 1979).
-The bootstrap knows nothing of the chance in training: two seeds of one recipe on one corpus already
-differ by more than their interval. So every rule has a margin, measured from such pairs
-(docs/decisions/0005-gate.md), and a difference within it counts as none.
-What this does not see: whether an answer is true, safe or polite, and rows nobody put in the set.
+Losses are compared row by row: the difference of the mean loss per token of a row, in nats,
+candidate minus reference; below 0 the candidate is better. The interval is the bias-corrected and
+accelerated bootstrap over rows (Efron 1987), which follows the skew of losses, with expanded
+percentiles, without which it is too narrow for few rows (Hesterberg 2015, section 3.3). Yes and no
+(a flagged answer, a passed test case) get the exact McNemar test and the score interval of Tango
+(1998) for the difference of two paired shares.
+
+What intervals over rows do not see: the chance in training. Two seeds of one recipe on one corpus
+already differ by more than their interval. `seed_sd` widens it by that chance, which is measured
+(docs/decisions/0005-gate.md).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-CONFIDENCE = 0.95
-CHUNK = 250  # resamples drawn at once: bounds the memory at CHUNK x rows numbers
-
-Outcome = Literal["passed", "failed", "inconclusive"]
+CONFIDENCE = 0.90  # two-sided: each end is a bound that is wrong in 5 % of the cases
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Comparison:
     rows: int
     resamples: int
     seed: int
+    seed_sd: float = 0.0  # nats; of the chance in training that the interval includes
     confidence: float = CONFIDENCE
 
     def to_dict(self) -> dict[str, Any]:
@@ -39,39 +41,75 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Rule:
-    rule: str
-    outcome: Outcome
-    value: float | None
-    low: float | None
-    high: float | None
-    limit: float
-    says: str
+class PairedShares:
+    """Shares of rows with "yes" of two arms on the same rows, and their difference."""
+
+    candidate: float
+    reference: float
+    low: float  # of candidate - reference
+    high: float
+    p_value: float  # exact McNemar, two-sided
+    rows: int
+    candidate_only: int  # rows with yes of the candidate alone
+    reference_only: int
+    confidence: float = CONFIDENCE
 
     @property
-    def passed(self) -> bool:
-        return self.outcome == "passed"
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Passed when every rule is; failed when any is; else inconclusive."""
-
-    outcome: Outcome
-    rules: tuple[Rule, ...]
+    def difference(self) -> float:
+        return self.candidate - self.reference
 
     def to_dict(self) -> dict[str, Any]:
-        rules = [{**asdict(rule), "passed": rule.passed} for rule in self.rules]
-        return {"outcome": self.outcome, "rules": rules}
+        return {**asdict(self), "difference": self.difference}
 
 
 def compare(
-    candidate: Sequence[float], reference: Sequence[float], *, resamples: int, seed: int
+    candidate: Sequence[float] | np.ndarray,
+    reference: Sequence[float] | np.ndarray,
+    *,
+    resamples: int,
+    seed: int,
+    seed_sd: float = 0.0,
+    confidence: float = CONFIDENCE,
 ) -> Comparison:
-    """Bootstrap the mean of candidate - reference; both are mean losses per row, in one order.
+    """Bootstrap the mean of candidate - reference; both are losses per row, in one order.
 
-    Raises ValueError for different lengths, no rows, or a loss that is not finite.
+    `seed_sd`: standard deviation, in nats, of the difference that a mere reseed makes. Raises
+    ValueError for different lengths, no rows, or a loss that is not finite.
     """
+    difference = _differences(candidate, reference)
+    mean = float(difference.mean())
+    low, high = _bca(difference, resamples, seed, confidence)
+    chance = seed_sd * _z(0.5 + confidence / 2)
+    return Comparison(
+        mean,
+        mean - math.hypot(mean - low, chance),
+        mean + math.hypot(high - mean, chance),
+        len(difference),
+        resamples,
+        seed,
+        seed_sd,
+        confidence,
+    )
+
+
+def compare_shares(
+    candidate: Sequence[bool], reference: Sequence[bool], confidence: float = CONFIDENCE
+) -> PairedShares:
+    """Compare yes and no of two arms on the same rows. Raises ValueError as compare() does."""
+    from scipy.stats import binomtest
+
+    _differences([float(c) for c in candidate], [float(r) for r in reference])
+    got, had = np.asarray(candidate, bool), np.asarray(reference, bool)
+    rows, more, less = len(got), int((got & ~had).sum()), int((had & ~got).sum())
+    p_value = float(binomtest(more, more + less).pvalue) if more + less else 1.0
+    low, high = _tango(more, less, rows, confidence)
+    shares = float(got.mean()), float(had.mean())
+    return PairedShares(*shares, low, high, p_value, rows, more, less, confidence)
+
+
+def _differences(
+    candidate: Sequence[float] | np.ndarray, reference: Sequence[float] | np.ndarray
+) -> np.ndarray:
     if len(candidate) != len(reference):
         raise ValueError(
             f"{len(candidate)} candidate rows, {len(reference)} reference rows: score both on the "
@@ -83,127 +121,81 @@ def compare(
     bad = np.flatnonzero(~np.isfinite(difference))
     if len(bad):
         raise ValueError(f"{len(bad)} losses are not finite, the first in row {bad[0]}")
+    return difference
+
+
+@lru_cache(maxsize=256)
+def _draws(rows: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each row is in each resample, as a share of all: float32 [resamples, rows]."""
     generator = np.random.default_rng(seed)
-    means: list[np.ndarray] = []
-    for start in range(0, resamples, CHUNK):
-        shape = (min(CHUNK, resamples - start), len(difference))
-        means.append(difference[generator.integers(0, len(difference), shape)].mean(axis=1))
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
-    return Comparison(
-        float(difference.mean()), float(low), float(high), len(difference), resamples, seed
-    )
+    drawn = generator.multinomial(rows, np.full(rows, 1 / rows), resamples)
+    return (drawn / rows).astype(np.float32)
 
 
-def decide(
-    base_vs_candidate: Comparison,
-    champion_vs_candidate: Comparison | None,
-    *,
-    margin: float,
-    min_rows: int,
-    general_ratio: float | None = None,
-    max_general_ratio: float = math.inf,
-) -> Decision:
-    """Judge a candidate. `margin` is in nats per token; `general_ratio` is the perplexity on
-    general text, candidate over base. Without a champion, without general text, their rule is
-    left out."""
-    rules = [
-        _enough_rows(base_vs_candidate.rows, min_rows),
-        _better_than_base(base_vs_candidate, margin),
-    ]
-    if champion_vs_candidate is not None:
-        rules.append(_not_worse_than_champion(champion_vs_candidate, margin))
-    if general_ratio is not None:
-        rules.append(_general_kept(general_ratio, max_general_ratio))
-    outcomes = {rule.outcome for rule in rules}
-    if rules[0].outcome == "inconclusive":
-        # So few rows prove nothing in either direction.
-        return Decision("inconclusive", tuple(rules))
-    outcome: Outcome = "passed"
-    if "failed" in outcomes:
-        outcome = "failed"
-    elif "inconclusive" in outcomes:
-        outcome = "inconclusive"
-    return Decision(outcome, tuple(rules))
+def _bca(
+    difference: np.ndarray, resamples: int, seed: int, confidence: float
+) -> tuple[float, float]:
+    mean = difference.mean()
+    apart = difference - mean
+    squares = float((apart**2).sum())
+    # What is equal in all rows but for rounding has no spread to bootstrap.
+    if squares <= 1e-18 * max(1.0, float((difference**2).sum())):
+        return float(mean), float(mean)
+    # Not `@`: the threads of a small BLAS product wait for each other when the cores are busy.
+    draws = _draws(len(difference), resamples, seed)
+    means = np.sort(np.einsum("ij,j->i", draws, apart.astype(np.float32)))
+    below = (np.searchsorted(means, 0.0) + np.searchsorted(means, 0.0, "right")) / 2
+    bias = _z(min(max(below / resamples, 1 / resamples), 1 - 1 / resamples))
+    # The jackknife's acceleration has a closed form for a mean.
+    acceleration = float((apart**3).sum()) / (6 * squares**1.5)
+    wide = _expanded(0.5 + confidence / 2, len(difference))
+    ends = []
+    for end in (-wide, wide):
+        shifted = bias + end
+        ends.append(mean + _quantile(means, _phi(bias + shifted / (1 - acceleration * shifted))))
+    return min(float(ends[0]), float(mean)), max(float(ends[1]), float(mean))
 
 
-def judge(
-    arms: Mapping[str, Mapping[str, Any]],
-    *,
-    margin: float,
-    min_rows: int,
-    max_general_ratio: float,
-    resamples: int,
-    seed: int,
-) -> tuple[Decision, dict[str, Comparison]]:
-    """Judge the arms of one score file: "base" and "candidate", and "champion" where there is one.
-
-    Returns the decision and the comparisons it rests on, named by the reference arm.
-    """
-    losses = {name: row_losses(arm) for name, arm in arms.items()}
-    comparisons = {
-        name: compare(losses["candidate"], losses[name], resamples=resamples, seed=seed)
-        for name in ("base", "champion")
-        if name in losses
-    }
-    base_general, general = arms["base"]["general"], arms["candidate"]["general"]
-    ratio = general["perplexity"] / base_general["perplexity"] if general else None
-    decision = decide(
-        comparisons["base"],
-        comparisons.get("champion"),
-        margin=margin,
-        min_rows=min_rows,
-        general_ratio=ratio,
-        max_general_ratio=max_general_ratio,
-    )
-    return decision, comparisons
+def _quantile(ordered: np.ndarray, share: float) -> float:
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
 
 
-def row_losses(arm: Mapping[str, Any]) -> list[float]:
-    """Return the mean loss per token of each row of an arm, in the order of the rows."""
-    return [row["nll"] / row["tokens"] for row in arm["rows"]]
+def _tango(more: int, less: int, rows: int, confidence: float) -> tuple[float, float]:
+    from scipy.optimize import brentq
+
+    z = _z(0.5 + confidence / 2)
+
+    def score(delta: float) -> float:
+        a = 2 * rows
+        b = -more - less + (2 * rows - more + less) * delta
+        c = -less * delta * (1 - delta)
+        q = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
+        variance = rows * (2 * q + delta * (1 - delta))
+        return (more - less - rows * delta) / math.sqrt(max(variance, 1e-12))
+
+    found, edge = (more - less) / rows, 1 - 1e-9
+    low = -1.0 if score(-edge) <= z else float(brentq(lambda d: score(d) - z, -edge, found))
+    high = 1.0 if score(edge) >= -z else float(brentq(lambda d: score(d) + z, found, edge))
+    return low, high
 
 
-def _enough_rows(rows: int, limit: int) -> Rule:
-    outcome: Outcome = "passed" if rows >= limit else "inconclusive"
-    says = f"{rows} rows were scored; {limit} are needed for a decision"
-    return Rule("enough_rows", outcome, rows, None, None, limit, says)
+@lru_cache(maxsize=256)
+def _z(share: float) -> float:
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf(share)
 
 
-def _better_than_base(found: Comparison, margin: float) -> Rule:
-    limit = -margin
-    outcome: Outcome = "inconclusive"
-    if found.high < limit:
-        outcome = "passed"
-    elif found.mean >= limit:
-        outcome = "failed"
-    says = (
-        f"loss {found.mean:+.3f} nats against the base; the whole interval must lie below "
-        f"{limit:+.3f}, the difference that a mere reseed makes"
-    )
-    return Rule("better_than_base", outcome, found.mean, found.low, found.high, limit, says)
+@lru_cache(maxsize=4096)
+def _expanded(share: float, rows: int) -> float:
+    """The normal quantile that stands for Student's t of so many rows, and for dividing by n."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(rows - 1, share)) * math.sqrt(rows / (rows - 1))
 
 
-def _not_worse_than_champion(found: Comparison, margin: float) -> Rule:
-    outcome: Outcome = "inconclusive"
-    if found.high <= margin:
-        outcome = "passed"
-    elif found.mean > margin and found.low > 0:
-        outcome = "failed"
-    says = (
-        f"loss {found.mean:+.3f} nats against the champion; the whole interval must lie at or "
-        f"below {margin:+.3f}"
-    )
-    if outcome == "inconclusive" and found.mean < margin:
-        needed = found.rows * ((found.high - found.mean) / (margin - found.mean)) ** 2
-        says += f"; at this difference about {math.ceil(needed)} rows would settle it"
-    return Rule("not_worse_than_champion", outcome, found.mean, found.low, found.high, margin, says)
-
-
-def _general_kept(ratio: float, limit: float) -> Rule:
-    outcome: Outcome = "passed" if ratio <= limit else "failed"
-    says = (
-        f"perplexity on general text is {ratio:.2f} times that of the base; at most {limit:g} "
-        "times is allowed"
-    )
-    return Rule("general_kept", outcome, ratio, None, None, limit, says)
+def _phi(z: float) -> float:
+    return 0.5 * math.erfc(-z / math.sqrt(2))

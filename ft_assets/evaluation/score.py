@@ -5,20 +5,26 @@
 JOB.json: {"base": folder, "base_digest": hex, "threads": n, "general_text": [files],
 "generate": rows, "max_new_tokens": n, "seed": n, "jobs": [{"domain", "rows": Parquet,
 "arms": {"base": null, "champion": folder | null, "candidate": folder}, "out": file}, ...]}.
-An arm that is null is the base alone; leave an arm out that does not exist.
+An arm that is null is the base alone; leave an arm out that does not exist. May be left out:
+"cache": folder of score_cache.py, "tagger": folder of the detector's files, "toxicity_limit": 0 to
+1, "bias": {"file", "pairs"}, "judge_model": {"url", "model", "timeout_seconds"}, "lm_eval"
+(lm_eval_tasks.py); and of one job "few_shot": {"corpus": Parquet, "tokens", "examples", "rows"},
+"cases": [files].
 
 `out` holds per arm: rows [{row_id, nll, tokens}] in the order of the Parquet file (nll: sum over
-the tokens of the last answer, given all before it), perplexity, general {perplexity, tokens} on
-the held-out part of the general text, answers (see metrics.Overlap) of a fixed sample of rows,
-generated greedily. Texts are not written. All arms see the same windows and batches, so a
-difference between two arms comes from the weights.
+the tokens of the last answer, given all before it), perplexity, general {perplexity, tokens,
+windows (nll of each), window_tokens} on the held-out part of the general text, answers (overlap and
+flags) of a fixed sample of rows, cases, bias, lm_eval; null where it was not asked for. Texts are
+not written. All arms see the same windows and batches, so a difference between two arms comes from
+the weights. With "few_shot" there is an arm base_few_shot, on a sample of the rows.
 """
 
 import hashlib
 import json
+import os
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,26 +35,32 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ft_assets.adapters.device import choose_device, choose_precision
-from ft_assets.adapters.general_text import read_documents, split_held_out
+from ft_assets.adapters.device import choose_device
 from ft_assets.adapters.job import Progress, running_job
-from ft_assets.adapters.tokens import (
-    IGNORED,
-    Message,
-    Tokens,
-    encode_conversations,
-    encode_texts,
-    pack,
-    plain,
+from ft_assets.adapters.tokens import Message, Tokens, encode_texts, tokenizer_digest
+from ft_assets.adapters.workers import Map, row_workers
+from ft_assets.corpus.detector import Detector
+from ft_assets.evaluation.answers import flagged, generate_answers
+from ft_assets.evaluation.bias_pairs import BiasPair, read_bias_pairs
+from ft_assets.evaluation.case_judges import JudgeModel, passes
+from ft_assets.evaluation.cases import Case, ChoiceCase, read_cases
+from ft_assets.evaluation.few_shot import few_shot_examples, with_examples
+from ft_assets.evaluation.judge import FEW_SHOT
+from ft_assets.evaluation.likelihood import (
+    MAX_CONTEXT,
+    answer_windows,
+    end_token,
+    general_windows,
+    labelled_from,
+    scored_tokens,
+    window_losses,
 )
-from ft_assets.adapters.workers import Map, row_workers, token_losses
 from ft_assets.evaluation.metrics import overlap, perplexity
+from ft_assets.evaluation.score_cache import cached_scores
 from ft_resources.adapter_format import adapter_digest, base_digest
 
-MAX_CONTEXT = 2_048  # tokens in a window, however much more the base could see
-MAX_ANSWER = 2_048  # tokens of an answer that are scored; the rest of a longer one is not
-GENERAL_TOKENS = 20_000  # of held-out general text, at most
-GENERATE_AT_ONCE = 8  # rows
+SCORE_VERSION = 1  # of what a cached score means
+JUDGE_KEY = "FT_JUDGE_API_KEY"  # in the environment
 
 
 @dataclass(frozen=True)
@@ -58,8 +70,167 @@ class EvalRows:
     references: list[str]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """All that one arm is asked, encoded once for all arms."""
+
+    rows: EvalRows
+    windows: list[list[Tokens]]
+    general: list[Tokens]
+    sample: list[int]  # rows that are answered
+    cases: list[Case]
+    bias: list[BiasPair]
+    context: int
+    new_tokens: int
+    toxicity_limit: float
+    lm_eval: dict[str, Any] | None
+
+    def digest(self) -> str:
+        parts = [
+            self.rows.ids,
+            [[(w.ids, w.labels) for w in row] for row in self.windows],
+            self.rows.references,
+            [(w.ids, w.labels) for w in self.general],
+            [case.model_dump() for case in self.cases],
+            [asdict(pair) for pair in self.bias],
+            [self.sample, self.context, self.new_tokens, self.toxicity_limit, self.lm_eval],
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """The base in memory, and what answers are judged by."""
+
+    base: Any
+    base_digest: str
+    tokenizer: Any
+    detector: Detector
+    detector_digest: str
+    judge_model: JudgeModel | None
+    cache: Path | None
+    rows_map: Map
+    progress: Progress
+
+    def arm(self, domain: str, name: str, adapter: Path | None, asked: Asked) -> dict[str, Any]:
+        """The scores of one arm: those kept, or computed now."""
+        digest = adapter_digest(adapter, self.base_digest) if adapter else None
+
+        def compute() -> dict[str, Any]:
+            with armed(self.base, adapter) as model:
+                return {"digest": digest, **self._scores(model, asked)}
+
+        if self.cache is None:
+            scores = compute()
+        else:
+            key = self._key(digest, asked)
+            scores = cached_scores(self.cache / domain, key, compute, self.progress)
+        told = {"arm": name, "perplexity": scores["perplexity"]}
+        self.progress({"domain": domain, **told})
+        return scores
+
+    def _key(self, digest: str | None, asked: Asked) -> dict[str, Any]:
+        judge = self.judge_model
+        return {
+            "version": SCORE_VERSION,
+            "torch": torch.__version__,
+            "device": self.base.device.type,
+            "base": self.base_digest,
+            "tokenizer": tokenizer_digest(self.tokenizer),
+            "adapter": digest,
+            "asked": asked.digest(),
+            "detector": self.detector_digest,
+            "judge_model": [judge.url, judge.model] if judge else None,
+        }
+
+    def _scores(self, model: Any, asked: Asked) -> dict[str, Any]:
+        return {
+            **score_arm(model, asked.rows.ids, asked.windows, asked.general, self.rows_map),
+            "answers": self._answers(model, asked),
+            "cases": self._cases(model, asked),
+            "bias": self._bias(model, asked.bias),
+            "lm_eval": self._lm_eval(model, asked.lm_eval),
+        }
+
+    def _answers(self, model: Any, asked: Asked) -> dict[str, Any] | None:
+        if not asked.sample:
+            return None
+        questions = [asked.rows.conversations[i][:-1] for i in asked.sample]
+        answers = generate_answers(
+            model, self.tokenizer, questions, asked.context, asked.new_tokens
+        )
+        prompts = ["\n".join(m["content"] for m in question) for question in questions]
+        return {
+            **asdict(overlap(answers, [asked.rows.references[i] for i in asked.sample])),
+            "row_ids": [asked.rows.ids[i] for i in asked.sample],
+            "flags": flagged(prompts, answers, self.detector, asked.toxicity_limit),
+        }
+
+    def _cases(self, model: Any, asked: Asked) -> list[dict[str, Any]] | None:
+        if not asked.cases:
+            return None
+        written = [case for case in asked.cases if not isinstance(case, ChoiceCase)]
+        questions = [[{"role": "user", "content": case.prompt}] for case in written]
+        answers = generate_answers(
+            model, self.tokenizer, questions, asked.context, asked.new_tokens
+        )
+        passed = {
+            case.name: passes(case, answer, self.judge_model)
+            for case, answer in zip(written, answers, strict=True)
+        }
+        for case in asked.cases:
+            if isinstance(case, ChoiceCase):
+                passed[case.name] = self._chosen(model, case, asked.context) == case.expected
+        return [
+            {
+                "name": case.name,
+                "judge": case.judge,
+                "must_pass": case.must_pass,
+                "passed": passed[case.name],
+            }
+            for case in asked.cases
+        ]
+
+    def _chosen(self, model: Any, case: ChoiceCase, context: int) -> str:
+        """The choice with the highest likelihood per byte."""
+        conversations = [
+            [{"role": "user", "content": case.prompt}, {"role": "assistant", "content": choice}]
+            for choice in case.choices
+        ]
+        of_choices = answer_windows(self.tokenizer, case.choices, conversations, context)
+        flat = [window for windows in of_choices for window in windows]
+        losses = iter(window_losses(model, flat, self.rows_map))
+        nll = [sum(next(losses) for _ in windows) for windows in of_choices]
+        per_byte = [n / len(c.encode()) for n, c in zip(nll, case.choices, strict=True)]
+        return case.choices[per_byte.index(min(per_byte))]
+
+    def _bias(self, model: Any, pairs: list[BiasPair]) -> dict[str, Any] | None:
+        if not pairs:
+            return None
+        end = end_token(self.tokenizer)
+        sentences = [text for pair in pairs for text in (pair.more, pair.less)]
+        # The first token has nothing before it: the token between documents stands there.
+        windows = [
+            labelled_from(1, Tokens([end, *tokens.ids[:-1]], [end, *tokens.ids[:-1]]))
+            for tokens in encode_texts(self.tokenizer, sentences, end)
+        ]
+        losses = window_losses(model, windows, self.rows_map)
+        return {
+            "stereotype": [m < o for m, o in zip(losses[::2], losses[1::2], strict=True)],
+            "kinds": [pair.kind for pair in pairs],
+        }
+
+    def _lm_eval(self, model: Any, asked: dict[str, Any] | None) -> dict[str, Any] | None:
+        if not asked:
+            return None
+        from ft_assets.evaluation.lm_eval_tasks import run_tasks
+
+        return run_tasks(model, self.tokenizer, **asked)
+
+
 def score_all(job: dict[str, Any], progress: Progress) -> None:
-    """Raises ValueError when the base is not the one named, or a job has no rows."""
+    """Raises ValueError when the base is not the one named, or a job has no rows; CaseError and
+    JudgeError for the cases of a domain."""
     folder = Path(job["base"])
     found = base_digest(folder)
     if found != job["base_digest"]:
@@ -67,31 +238,49 @@ def score_all(job: dict[str, Any], progress: Progress) -> None:
             f"base model at {folder} has digest {found[:12]}, the job asks for "
             f"{job['base_digest'][:12]}; materialize base_model again"
         )
-    device = choose_device("auto")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     base: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
-    base.to(device)
+    base.to(choose_device("auto"))
     base.eval()
     context = min(base.config.max_position_embeddings, MAX_CONTEXT)
-    general = _general_windows(tokenizer, [Path(f) for f in job["general_text"]], context)
+    general = general_windows(tokenizer, [Path(f) for f in job["general_text"]], context)
+    detector, detector_digest = _detector(job.get("tagger"))
+    judge = job.get("judge_model")
+    bias = job.get("bias")
+    pairs = read_bias_pairs(Path(bias["file"]), bias["pairs"], job["seed"]) if bias else []
     with row_workers(job["threads"], job["threads"]) as rows_map:
+        scorer = Scorer(
+            base=base,
+            base_digest=found,
+            tokenizer=tokenizer,
+            detector=detector,
+            detector_digest=detector_digest,
+            judge_model=JudgeModel(**judge, api_key=os.environ.get(JUDGE_KEY)) if judge else None,
+            cache=Path(job["cache"]) if job.get("cache") else None,
+            rows_map=rows_map,
+            progress=progress,
+        )
         for one in job["jobs"]:
             began, cpu = time.monotonic(), time.process_time()
             rows = read_rows(Path(one["rows"]), one["domain"])
-            windows = answer_windows(tokenizer, rows, context)
-            sample = sampled(rows.ids, job["generate"], job["seed"])
-            arms = {}
-            for name, adapter in one["arms"].items():
-                with armed(base, Path(adapter) if adapter else None) as model:
-                    arms[name] = {
-                        "digest": adapter_digest(Path(adapter), found) if adapter else None,
-                        **score_arm(model, rows.ids, windows, general, rows_map),
-                        "answers": _answers(
-                            model, tokenizer, rows, sample, context, job["max_new_tokens"]
-                        ),
-                    }
-                told = {"arm": name, "perplexity": arms[name]["perplexity"]}
-                progress({"domain": one["domain"], **told})
+            asked = Asked(
+                rows=rows,
+                windows=answer_windows(tokenizer, rows.ids, rows.conversations, context),
+                general=general,
+                sample=sampled(rows.ids, job["generate"], job["seed"]),
+                cases=read_cases([Path(file) for file in one.get("cases", ())]),
+                bias=pairs,
+                context=context,
+                new_tokens=job["max_new_tokens"],
+                toxicity_limit=job.get("toxicity_limit", 1.0),
+                lm_eval=job.get("lm_eval"),
+            )
+            arms = {
+                name: scorer.arm(one["domain"], name, Path(adapter) if adapter else None, asked)
+                for name, adapter in one["arms"].items()
+            }
+            if one.get("few_shot"):
+                arms |= few_shot_arm(scorer, one["domain"], rows, one["few_shot"], context, job)
             result = {
                 "domain": one["domain"],
                 "base_digest": found,
@@ -108,6 +297,50 @@ def score_all(job: dict[str, Any], progress: Progress) -> None:
             progress({"event": "scored", "domain": one["domain"], "seconds": result["seconds"]})
 
 
+def _detector(folder: str | None) -> tuple[Detector, str]:
+    """The detector of the files that the asset of the tagger gave, or patterns alone."""
+    if folder is None:
+        return Detector(), "patterns"
+    from ft_assets.corpus.tagger.choice import detector_from
+
+    files = {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}
+    digest = hashlib.sha256(b"\0".join(files.values())).hexdigest()
+    return detector_from(files), digest
+
+
+def few_shot_arm(
+    scorer: Scorer,
+    domain: str,
+    rows: EvalRows,
+    few_shot: dict[str, Any],
+    context: int,
+    job: dict[str, Any],
+) -> dict[str, Any]:
+    """The base with examples before each question; no arm when no example fits."""
+    budget = min(few_shot["tokens"], context // 2)
+    examples = few_shot_examples(
+        scorer.tokenizer, Path(few_shot["corpus"]), budget, few_shot["examples"], job["seed"]
+    )
+    if not examples:
+        return {}
+    places = sampled(rows.ids, few_shot["rows"], job["seed"])
+    ids = [rows.ids[i] for i in places]
+    shown = [with_examples(examples, rows.conversations[i]) for i in places]
+    asked = Asked(
+        rows=EvalRows(ids, shown, [rows.references[i] for i in places]),
+        windows=answer_windows(scorer.tokenizer, ids, shown, context),
+        general=[],
+        sample=[],
+        cases=[],
+        bias=[],
+        context=context,
+        new_tokens=0,
+        toxicity_limit=1.0,
+        lm_eval=None,
+    )
+    return {FEW_SHOT: {**scorer.arm(domain, FEW_SHOT, None, asked), "examples": len(examples)}}
+
+
 def read_rows(file: Path, domain: str) -> EvalRows:
     """Read columns row_id and messages, whose last message must be an answer."""
     table = pq.read_table(file, columns=["row_id", "messages"]).to_pydict()
@@ -120,46 +353,6 @@ def read_rows(file: Path, domain: str) -> EvalRows:
     return EvalRows(table["row_id"], conversations, [m[-1]["content"] for m in conversations])
 
 
-def answer_windows(tokenizer: Any, rows: EvalRows, context: int) -> list[list[Tokens]]:
-    """Return for each row the windows in which the tokens of its last answer are scored, once each.
-
-    A row that does not fit into `context` is scored in windows that overlap by half, so that every
-    token has at least half a window before it.
-    """
-    encoded = encode_conversations(tokenizer, rows.conversations, train_on="responses")
-    result = []
-    for row_id, tokens in zip(rows.ids, encoded, strict=True):
-        labels = _last_answer(tokens.labels)
-        first = next((i for i, label in enumerate(labels) if label != IGNORED), None)
-        if first is None:
-            raise ValueError(f"row {row_id}: its last answer has no token")
-        end = min(len(labels), first + MAX_ANSWER)
-        result.append(list(_windows(tokens.ids[:end], labels[:end], context)))
-    return result
-
-
-def _last_answer(labels: list[int]) -> list[int]:
-    end = max((i + 1 for i, label in enumerate(labels) if label != IGNORED), default=0)
-    start = end
-    while start and labels[start - 1] != IGNORED:
-        start -= 1
-    return [IGNORED] * start + labels[start:end]
-
-
-def _windows(ids: list[int], labels: list[int], context: int) -> Iterator[Tokens]:
-    first = next(i for i, label in enumerate(labels) if label != IGNORED)
-    done = first  # tokens before it are scored, or need not be
-    while done < len(ids):
-        # The first window reaches as far as it can; a later one keeps half of it as context.
-        start = max(0, done - context // 2)
-        if done == first and len(ids) - start < context:
-            start = max(0, len(ids) - context)
-        end = min(len(ids), start + context)
-        hidden = [IGNORED] * (done - start)
-        yield Tokens(ids[start:end], hidden + labels[done:end])
-        done = end
-
-
 def score_arm(
     model: Any,
     row_ids: list[str],
@@ -169,11 +362,11 @@ def score_arm(
 ) -> dict[str, Any]:
     """Return the losses of one model on all rows, and on the general text."""
     flat = [window for of_row in windows for window in of_row]
-    losses = iter(_losses(model, flat, rows_map))
+    losses = iter(window_losses(model, flat, rows_map))
     rows: list[dict[str, Any]] = []
     for row_id, of_row in zip(row_ids, windows, strict=True):
         nll = sum(next(losses) for _ in of_row)
-        rows.append({"row_id": row_id, "nll": nll, "tokens": sum(map(_scored, of_row))})
+        rows.append({"row_id": row_id, "nll": nll, "tokens": sum(map(scored_tokens, of_row))})
     total, tokens = sum(row["nll"] for row in rows), sum(row["tokens"] for row in rows)
     told: dict[str, Any] = {
         "rows": rows,
@@ -182,28 +375,14 @@ def score_arm(
         "general": None,
     }
     if general:
-        tokens = sum(map(_scored, general))
-        total = sum(_losses(model, general, rows_map))
-        told["general"] = {"perplexity": perplexity(total, tokens), "tokens": tokens}
+        counts, nlls = list(map(scored_tokens, general)), window_losses(model, general, rows_map)
+        told["general"] = {
+            "perplexity": perplexity(sum(nlls), sum(counts)),
+            "tokens": sum(counts),
+            "windows": nlls,
+            "window_tokens": counts,
+        }
     return told
-
-
-def _losses(model: Any, windows: list[Tokens], rows_map: Map) -> list[float]:
-    device = model.device.type
-    precision = choose_precision("fp32" if device == "cpu" else "auto", device)
-
-    def of(window: Tokens) -> float:
-        ids = torch.tensor([window.ids], device=device)
-        labels = torch.tensor([window.labels], device=device)
-        with torch.no_grad():
-            return float(token_losses(model, ids, labels, precision).sum())
-
-    return rows_map(of, windows)
-
-
-def _scored(window: Tokens) -> int:
-    # A loss is taken from the second token on: the first has nothing before it.
-    return sum(label != IGNORED for label in window.labels[1:])
 
 
 @contextmanager
@@ -227,71 +406,6 @@ def sampled(row_ids: list[str], count: int, seed: int) -> list[int]:
         return hashlib.sha256(f"{seed}:{row_ids[position]}".encode()).hexdigest()
 
     return sorted(sorted(range(len(row_ids)), key=rank)[:count])
-
-
-def _answers(
-    model: Any, tokenizer: Any, rows: EvalRows, sample: list[int], context: int, new_tokens: int
-) -> dict[str, Any] | None:
-    if not sample:
-        return None
-    texts = [
-        tokenizer.apply_chat_template(
-            _plain_messages(tokenizer, rows.conversations[i][:-1]),
-            tokenize=False,
-            add_generation_prompt=True,
-        )
-        for i in sample
-    ]
-    prompts = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
-    room = max(1, context - new_tokens)
-    answers = generate(model, tokenizer, [ids[-room:] for ids in prompts], new_tokens)
-    return asdict(overlap(answers, [rows.references[i] for i in sample]))
-
-
-def generate(model: Any, tokenizer: Any, prompts: list[list[int]], new_tokens: int) -> list[str]:
-    """Return greedy answers; prompts are padded on the left so that a batch ends in step."""
-    pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-    answers: list[str] = []
-    for start in range(0, len(prompts), GENERATE_AT_ONCE):
-        batch = prompts[start : start + GENERATE_AT_ONCE]
-        longest = max(map(len, batch))
-        ids = torch.tensor([[pad] * (longest - len(p)) + p for p in batch], device=model.device)
-        mask = torch.tensor(
-            [[0] * (longest - len(p)) + [1] * len(p) for p in batch], device=model.device
-        )
-        with torch.no_grad():
-            made = model.generate(
-                input_ids=ids,
-                attention_mask=mask,
-                max_new_tokens=new_tokens,
-                do_sample=False,
-                pad_token_id=pad,
-            )
-        answers += tokenizer.batch_decode(made[:, longest:], skip_special_tokens=True)
-    return answers
-
-
-def _plain_messages(tokenizer: Any, messages: list[Message]) -> list[Message]:
-    specials = sorted(set(tokenizer.all_special_tokens))
-    return [{**m, "content": plain(m["content"], specials)} for m in messages]
-
-
-def _general_windows(tokenizer: Any, files: list[Path], context: int) -> list[Tokens]:
-    _, held_out = split_held_out(read_documents(files))
-    held_out.sort(key=lambda document: hashlib.sha256(document.encode("utf-8")).hexdigest())
-    chosen, characters = [], 0
-    for document in held_out:
-        chosen.append(document)
-        characters += len(document)
-        if characters > GENERAL_TOKENS * 6:  # more characters than a token has on average
-            break
-    pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-    end = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-    ids, labels = pack(encode_texts(tokenizer, chosen, end), context, pad)
-    few = GENERAL_TOKENS // context + 1
-    return [
-        Tokens(i, label) for i, label in zip(ids[:few].tolist(), labels[:few].tolist(), strict=True)
-    ]
 
 
 if __name__ == "__main__":

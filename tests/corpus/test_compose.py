@@ -663,10 +663,14 @@ def test_whose_rows_stay_does_not_depend_on_what_arrives_later():
 
 
 def test_own_cases_are_kept_but_for_exact_copies_and_blanks():
-    cases = [case("v1"), case("v2", **{k: case("v1")[k] for k in ("prompt", "response")})]
+    cases = [
+        case("v1", topic="cards"),
+        case("v2", **{k: case()[k] for k in ("prompt", "response")}),
+    ]
     cases += [case("v3", prompt=case("v1")["prompt"] + " please"), case("v4", response=" ")]
     evaluation = compose_eval(cases, [], [], {}, POLICY)
     assert [row["row_id"] for row in evaluation.rows] == ["own:v1", "own:v3"]
+    assert [(row["topic"], row["week"]) for row in evaluation.rows] == [("cards", ""), ("", "")]
     assert evaluation.counts.dropped == {Reason.EMPTY_TEXT: 1, Reason.EXACT_DUPLICATE: 1}
 
 
@@ -683,6 +687,8 @@ def test_a_held_out_row_that_repeats_an_own_case_is_dropped():
         "row_id": "log:e2",
         "origin": "held_out",
         "task": "log",
+        "topic": "",
+        "week": logs[1]["week"],
         "prompt": logs[1]["prompt"],
         "response": logs[1]["response"],
         "messages": evaluation.rows[1]["messages"],

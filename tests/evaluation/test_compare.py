@@ -1,25 +1,30 @@
 import numpy as np
 import pytest
 
-from ft_assets.evaluation.compare import Comparison, compare, decide, judge
+from ft_assets.evaluation.compare import compare, compare_shares
 
 
-def measured(mean, half, rows=100):
-    return Comparison(mean, mean - half, mean + half, rows, resamples=1000, seed=0)
-
-
-def outcomes(decision):
-    return {rule.rule: rule.outcome for rule in decision.rules}
-
-
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+@pytest.mark.parametrize("rows", [40, 200])
+def test_each_end_of_the_interval_is_wrong_about_as_often_as_it_says(rows):
     generator = np.random.default_rng(1)
-    inside = 0
-    for trial in range(200):
-        losses = generator.normal(0.1, 0.5, 80)
-        found = compare(losses, np.zeros(80), resamples=400, seed=trial)
-        inside += found.low <= 0.1 <= found.high
-    assert 0.90 <= inside / 200 <= 0.99
+    above = below = 0
+    for _ in range(600):
+        # Skewed, as differences of losses are: the mean of this is 1.
+        found = compare(generator.exponential(1, rows), np.zeros(rows), resamples=800, seed=0)
+        above += found.low > 1
+        below += found.high < 1
+    assert 0.02 <= above / 600 <= 0.08
+    assert 0.02 <= below / 600 <= 0.08
+
+
+def test_the_chance_of_the_seed_widens_the_interval():
+    losses = np.random.default_rng(0).normal(0, 0.2, 400)
+    alone = compare(losses, np.zeros(400), resamples=500, seed=0)
+    with_seed = compare(losses, np.zeros(400), resamples=500, seed=0, seed_sd=0.1)
+    assert with_seed.high - with_seed.mean == pytest.approx(
+        np.hypot(alone.high - alone.mean, 1.6449 * 0.1), rel=1e-3
+    )
+    assert with_seed.mean == alone.mean
 
 
 def test_a_comparison_is_repeatable_and_has_a_direction():
@@ -52,72 +57,36 @@ def test_what_cannot_be_compared(candidate, reference, says):
         compare(candidate, reference, resamples=100, seed=0)
 
 
-@pytest.mark.parametrize(
-    ("base", "champion", "ratio", "expected"),
-    [
-        (measured(-1, 0.1), None, 1.5, "passed"),
-        (measured(-1, 0.1), measured(0, 0.02), 1.5, "passed"),
-        # Worse than the champion, but by no more than a reseed makes.
-        (measured(-1, 0.1), measured(0.02, 0.005), 1.5, "passed"),
-        (measured(-1, 0.1), measured(0.04, 0.005), 1.5, "failed"),
-        (measured(-1, 0.1), measured(0.10, 0.09), 1.5, "failed"),
-        (measured(-1, 0.1), measured(0.10, 0.11), 1.5, "inconclusive"),
-        (measured(-1, 0.1), measured(0.0, 0.05), 1.5, "inconclusive"),
-        # Better than the base, but by no more than a reseed makes: an adapter that learned nothing.
-        (measured(-0.01, 0.001), None, 1.5, "failed"),
-        (measured(0.5, 0.1), None, 1.5, "failed"),
-        (measured(-0.05, 0.04), None, 1.5, "inconclusive"),
-        (measured(-1, 0.1), None, 4.1, "failed"),
-        (measured(-1, 0.1), None, None, "passed"),
-        # Failed weighs more than inconclusive.
-        (measured(-1, 0.1), measured(0.0, 0.05), 4.1, "failed"),
-        # Too few rows prove nothing, not even a failure.
-        (measured(1, 0.1, rows=29), None, 4.1, "inconclusive"),
-        (measured(-1, 0.1, rows=30), None, 1.5, "passed"),
-    ],
-)
-def test_decisions(base, champion, ratio, expected):
-    decision = decide(
-        base, champion, margin=0.03, min_rows=30, general_ratio=ratio, max_general_ratio=4.0
-    )
-    assert decision.outcome == expected
-    assert decision.to_dict()["outcome"] == expected
-    asked = {"enough_rows", "better_than_base"}
-    asked |= {"not_worse_than_champion"} if champion else set()
-    asked |= {"general_kept"} if ratio else set()
-    assert set(outcomes(decision)) == asked
+def yes(both, candidate, reference, neither):
+    counts = (both, candidate, reference, neither)
+    pairs = [(1, 1)] * both + [(1, 0)] * candidate + [(0, 1)] * reference + [(0, 0)] * neither
+    assert len(pairs) == sum(counts)
+    return [bool(c) for c, _ in pairs], [bool(r) for _, r in pairs]
 
 
-def test_an_open_question_says_how_many_rows_would_settle_it():
-    decision = decide(measured(-1, 0.1), measured(0.0, 0.06), margin=0.03, min_rows=30)
-    [rule] = [r for r in decision.rules if r.rule == "not_worse_than_champion"]
-    assert "about 400 rows" in rule.says
-    assert not rule.passed
+def test_paired_shares():
+    found = compare_shares(*yes(2, 10, 2, 30))
+    assert (found.rows, found.candidate_only, found.reference_only) == (44, 10, 2)
+    assert found.difference == pytest.approx(8 / 44)
+    assert found.p_value == pytest.approx(2 * (1 + 12 + 66) / 2**12)  # exact McNemar by hand
+    assert 0.02 < found.low < 8 / 44 < found.high < 0.34
+    turned = compare_shares(*yes(2, 2, 10, 30))
+    assert turned.low == pytest.approx(-found.high, abs=1e-6)
 
 
-def arm(losses, general=20.0):
-    rows = [{"row_id": str(i), "nll": 2 * loss, "tokens": 2} for i, loss in enumerate(losses)]
-    return {"rows": rows, "general": {"perplexity": general, "tokens": 9} if general else None}
+def test_shares_without_a_single_case_still_have_an_interval():
+    found = compare_shares([False] * 60, [False] * 60)
+    assert found.p_value == 1
+    assert -0.06 < found.low < -0.02
+    assert found.high == pytest.approx(-found.low, abs=1e-6)
+    assert compare_shares([True] * 5, [False] * 5).high == pytest.approx(1)
 
 
-def test_judging_a_score_file():
-    generator = np.random.default_rng(0)
-    base = generator.normal(5, 1, 60)
-    limits = {
-        "margin": 0.03,
-        "min_rows": 30,
-        "max_general_ratio": 2.0,
-        "resamples": 300,
-        "seed": 0,
-    }
-    good = {"base": arm(base), "candidate": arm(base - 1, 30.0)}
-    decision, comparisons = judge(good, **limits)
-    assert decision.outcome == "passed"
-    assert comparisons["base"].mean == pytest.approx(-1)
-    decision, comparisons = judge({**good, "champion": arm(base - 1.2)}, **limits)
-    assert decision.outcome == "failed"
-    assert comparisons["champion"].mean == pytest.approx(0.2)
-    forgetful = {**good, "candidate": arm(base - 1, 41.0)}
-    assert outcomes(judge(forgetful, **limits)[0])["general_kept"] == "failed"
-    without = {"base": arm(base, None), "candidate": arm(base - 1, None)}
-    assert "general_kept" not in outcomes(judge(without, **limits)[0])
+def test_the_interval_of_shares_covers_the_truth():
+    generator = np.random.default_rng(3)
+    inside = 0
+    for _ in range(400):
+        cells = generator.choice(4, 80, p=[0.1, 0.15, 0.05, 0.7])
+        found = compare_shares(cells <= 1, (cells == 0) | (cells == 2))
+        inside += found.low <= 0.10 <= found.high
+    assert 0.85 <= inside / 400 <= 0.95

@@ -14,7 +14,9 @@ from ft_assets.adapters.base_model import BaseSpec, ensure_base
 from ft_assets.adapters.general_text import SEPARATOR
 from ft_assets.adapters.start import save_adapter
 from ft_assets.adapters.tokens import IGNORED, Tokens
-from ft_assets.evaluation.score import _windows, armed, generate, sampled, score_all
+from ft_assets.evaluation.answers import generate
+from ft_assets.evaluation.likelihood import _windows
+from ft_assets.evaluation.score import armed, sampled, score_all
 
 # peft 0.21 asks transformers 5.24 by an old name.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning")
