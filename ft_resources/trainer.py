@@ -6,6 +6,7 @@ a folder of this call, which the asset publishes after the process ended well.
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -36,13 +37,28 @@ class LocalTrainer(dg.ConfigurableResource):
 
         Raises DagsterPipesExecutionError when the process fails; its output is in the run's log.
         """
-        file = folder / "job.json"
-        file.write_text(json.dumps(job), "utf-8")
-        threads = str(self.threads)
         invocation = dg.PipesSubprocessClient().run(
-            command=[sys.executable, "-m", module, str(file)],
+            command=_command(module, job, folder),
             context=context,
-            # Inherited: places, telemetry switches. Threads are part of the result's identity.
-            env={**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+            env=_environment(self.threads),
         )
         return invocation.get_custom_messages()
+
+
+def run_alone(module: str, job: dict[str, Any], folder: Path, threads: int) -> None:
+    """The same job in the same kind of process, outside a run; what it reports goes to stdout.
+
+    Raises subprocess.CalledProcessError when the process fails.
+    """
+    subprocess.run(_command(module, job, folder), env=_environment(threads), check=True)
+
+
+def _command(module: str, job: dict[str, Any], folder: Path) -> list[str]:
+    file = folder / "job.json"
+    file.write_text(json.dumps(job), "utf-8")
+    return [sys.executable, "-m", module, str(file)]
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Inherited: places, telemetry switches. Threads are part of the result's identity."""
+    return {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}

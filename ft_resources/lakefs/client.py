@@ -17,6 +17,7 @@ import shutil
 import time
 from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 from urllib.parse import urlencode
@@ -52,7 +53,17 @@ MERGE_WAIT_S = 0.2  # before the second attempt; doubles with every further one
 LOCAL = "local://"  # what addresses begin with on a server that keeps files
 LINK_BYTES = 1024 * 1024  # smaller files are uploaded: two calls cost more than the copy
 HASH_BYTES = 4 * 1024 * 1024
+HISTORY_PAGE = 20  # commits in one call: mostly the first is the one looked for
 PAGE = 1000  # objects in one call, the most that lakeFS lists or deletes
+
+
+@dataclass(frozen=True)
+class Written:
+    """A commit that wrote something, with what `draft` was given as its metadata."""
+
+    commit: str
+    metadata: dict[str, str]
+    at: int  # seconds since 1970
 
 
 class LakeFS(dg.ConfigurableResource):
@@ -179,6 +190,28 @@ class LakeFS(dg.ConfigurableResource):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(self.read(ref, name))
         return folder
+
+    def head(self, repository: str) -> str:
+        """The commit that main is at. Raises FileNotFoundError without the repository."""
+        try:
+            with self._calls():
+                return self._repository(repository).branch(MAIN).get_commit().id
+        except NotFoundException:
+            raise FileNotFoundError(f"no repository {repository} at {self.endpoint}") from None
+
+    def history(self, repository: str, commit: str, path: str) -> Generator[Written]:
+        """The commits that wrote below `path`, newest first, as seen from a commit.
+
+        A ref whose content was there already names a commit of something else; the first of these
+        is the one that brought its content. Merges are left out: lakeFS does so too.
+        """
+        found = self._repository(repository).commit(commit)
+        try:
+            with self._calls():
+                for one in found.log(prefixes=[path], amount=HISTORY_PAGE):
+                    yield Written(one.id, dict(one.metadata or {}), one.creation_date)
+        except NotFoundException:
+            raise FileNotFoundError(f"no commit {commit} in {repository}") from None
 
     def commit_url(self, ref: Ref) -> str:
         return f"{self.endpoint}/repositories/{ref.repository}/commits/{ref.commit}"
