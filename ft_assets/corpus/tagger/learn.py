@@ -2,12 +2,14 @@
 
 Kept apart are whole families of texts, those with the same types in the same order (a template of
 logs, say), because new text comes in forms that were not learned. The threshold is the highest at
-which precision holds a floor on each source: every personal datum that is missed is a leak. Sources
-that annotate few of the types say little about precision and are left out of that. Then one more
-pass learns from those families too. The scores in the file are from before that pass.
+which the precision of no source is below a floor beyond doubt (the 95 % interval of Wilson 1927):
+every personal datum that is missed is a leak. Sources that annotate few of the types say little
+about precision and are left out of that. Then one more pass learns from those families too. The
+scores in the file are from before that pass.
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +26,7 @@ from ft_assets.corpus.tagger.recipe import Recipe
 from ft_assets.corpus.tagger.score import DIRECT, Scores, facts, score
 from ft_assets.corpus.tagger.tag import Tagger
 
-VERSION = "3"  # of this code: another one makes another tagger from the same texts
+VERSION = "8"  # of this code: another one makes another tagger from the same texts
 _DEVELOPMENT = 10  # percent of the families
 _THRESHOLDS = (0.98, 0.97, 0.95, 0.92, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3)
 _TELLING = 4  # direct types that a source must annotate for its precision to tell
@@ -66,9 +68,7 @@ def learn(spec: Spec, report: Report) -> bytes:
     learned = [text for text in own if family(text) % 100 >= _DEVELOPMENT]
     report(f"{len(own)} annotated texts of {len(spec.annotated)} files, {spec.generated} generated")
     invented = generate(spec.generated, spec.seed)
-    development = kept_apart + generate(
-        max(spec.generated // 30, 50), _DEVELOPMENT_SEED + spec.seed
-    )
+    development = kept_apart + generate(max(spec.generated // 8, 50), _DEVELOPMENT_SEED + spec.seed)
     recipe = Recipe(epochs=spec.epochs, seed=spec.seed)
     training = Training(recipe, spec.threads, report)
     training.learn(learned + invented, spec.epochs)
@@ -87,8 +87,8 @@ def learn(spec: Spec, report: Report) -> bytes:
 def choose_threshold(
     tagger: Tagger, texts: Sequence[Annotated], precision_floor: float
 ) -> tuple[float, dict[str, Scores]]:
-    """The highest threshold whose precision holds the floor on every source that tells; the lowest
-    if none does. With the scores there.
+    """The highest threshold at which no source that tells is below the floor beyond doubt; the
+    lowest if there is none. With the scores there.
     """
     found = list(find_many([text.text for text in texts]))
     telling = {text.source for text in texts if _annotates(text) >= _TELLING}
@@ -96,11 +96,19 @@ def choose_threshold(
     for threshold in _THRESHOLDS:
         tagger.threshold = threshold
         scores = score(texts, find_all(tagger, texts, found))
-        each = [one.of(DIRECT).precision for name, one in scores.items() if name in telling]
-        judged = [value for value in each if value is not None]
+        each = [one.of(DIRECT) for name, one in scores.items() if name in telling]
+        judged = [wilson_high(one.right, one.given) for one in each if one.given]
         if judged and min(judged) >= precision_floor:
             break
     return tagger.threshold, scores
+
+
+def wilson_high(right: int, given: int) -> float:
+    """Upper end of the 95 % interval of a share (Wilson 1927)."""
+    share, z = right / given, 1.96
+    middle = share + z * z / (2 * given)
+    half = z * math.sqrt(share * (1 - share) / given + z * z / (4 * given * given))
+    return (middle + half) / (1 + z * z / given)
 
 
 def find_all(

@@ -2,7 +2,7 @@ import random
 import re
 from collections import Counter
 
-from ft_assets.corpus.tagger.generated.plain import prose, sentence
+from ft_assets.corpus.tagger.generated.plain import _vocabulary, prose, sentences
 from ft_assets.corpus.tagger.generated.texts import generate
 from ft_assets.corpus.tagger.generated.values import Values, words
 from ft_assets.corpus.tagger.labels import NUMBER
@@ -38,5 +38,12 @@ def test_lists_are_read_whole():
 def test_plain_text_names_nobody_or_says_whom():
     values = Values(random.Random(1))
     assert all(not piece.type for _ in range(50) for piece in prose(values))
-    named = [piece for _ in range(200) for piece in sentence(values) if piece.type]
-    assert 20 < len(named) < 100
+    named = [piece for _ in range(200) for piece in sentences(values) if piece.type]
+    assert 60 < len(named) < 250
+
+
+def test_a_vocabulary_knows_rare_words_and_no_names():
+    words, frequencies = _vocabulary("en")
+    assert {"anemia", "renal", "my", "refund"} <= set(words)
+    assert not {"katherine", "smith", "giovanni"} & set(words)
+    assert frequencies == sorted(frequencies)

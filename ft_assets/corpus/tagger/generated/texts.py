@@ -16,14 +16,14 @@ from ft_assets.corpus.tagger.generated.values import Piece, Pieces, Values
 
 SOURCE = "generated"
 _MIX = {
-    "en": 34,
-    "other": 15,
+    "en": 31,
+    "other": 14,
     "notes": 5,
-    "records": 22,
-    "sentence": 16,
+    "records": 20,
+    "sentences": 22,
     "prose": 8,
 }  # of 100 texts
-_MAKERS = {"records": record, "sentence": plain.sentence, "prose": plain.prose}
+_MAKERS = {"records": record, "sentences": plain.sentences, "prose": plain.prose}
 _SAME_COUNTRY = 8  # texts in a row from one country
 
 
