@@ -40,7 +40,7 @@ BASE_CACHE = Path(".ft/base_models")
 MAX_EVAL_ROWS = 300  # as the evaluation of the platform has by default
 RECIPE, WEEKLY = "lora-tiny", "weekly-tiny"
 KILLS = 20
-RESUMED_STEPS = 60  # of a training that is killed
+SHORT = {"max_steps": 100, "row_tokens": 128}  # of a training that is killed
 GENERAL_CHARACTERS = 300_000  # that it replays from
 
 
@@ -244,7 +244,7 @@ def measure_resume(feed: Feed, domains: list[str]) -> list[dict[str, Any]]:
     domain = domains[0]
     corpus, _ = feed.corpus(domain)
     corpus.to_parquet(feed.folder / "rows.parquet")
-    recipe = Recipe.of({**load_recipe(RECIPE).to_dict(), "max_steps": RESUMED_STEPS}).to_dict()
+    recipe = Recipe.of({**load_recipe(RECIPE).to_dict(), **SHORT}).to_dict()
     # A part of it: to encode all of it anew after each kill would take longer than the training.
     text = feed.folder / "general.txt"
     text.write_text(Path(feed.shared["replay_text"][0]).read_text("utf-8")[:GENERAL_CHARACTERS])
