@@ -10,7 +10,7 @@ is then a fresh one, and says so.
 
 import copy
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,6 @@ class Start:
     update: list[tuple[Any, Any]]  # see loop.keep_general
     parent: Parent | None  # that it really starts from
     why_fresh: str = ""  # though the recipe asks for a parent
-    stacked: dict[str, Any] = field(default_factory=dict)  # tensors of the frozen parent
 
 
 def usable_parent(
@@ -93,13 +92,11 @@ def start(
     parent, why = usable_parent(given, recipe, targets, base_digest)
     torch.manual_seed(seed)
     model: Any = get_peft_model(base, _lora(recipe, targets))
-    stacked: dict[str, Any] = {}
     if parent is not None:
         kept = load_file(Path(parent.folder) / "adapter_model.safetensors")
         if recipe.init == "continue":
             set_peft_model_state_dict(model, kept)
         else:
-            stacked = kept
             config = LoraConfig.from_pretrained(parent.folder)
             config.inference_mode = True
             model.add_adapter(PARENT, config)
@@ -110,11 +107,11 @@ def start(
         weight.requires_grad_(f".{ADAPTER}" in name)
         if weight.requires_grad:
             weights.append(weight)
-            if ".lora_B." in name:
-                update.append((weight, torch.zeros_like(weight)))
-            elif ".lora_magnitude_vector." in name:
-                update.append((weight, _norms(model, name)))
-    return Start(model, weights, update, parent, why, stacked)
+        if ".lora_B." in name:  # that of a frozen parent too
+            update.append((weight, torch.zeros_like(weight)))
+        elif ".lora_magnitude_vector." in name:
+            update.append((weight, _norms(model, name)))
+    return Start(model, weights, update, parent, why)
 
 
 def _lora(recipe: Recipe, targets: list[str]) -> LoraConfig:
@@ -155,23 +152,18 @@ def target_modules(base: Any, recipe: Recipe) -> list[str]:
     return sorted(set(recipe.target_modules))
 
 
-def save_adapter(
-    model: Any, targets: list[str], folder: Path, stacked: dict[str, Any] | None = None
-) -> None:
+def save_adapter(model: Any, targets: list[str], folder: Path) -> None:
     """Write one adapter that plain PEFT loads, its bytes the same for the same weights.
 
-    `stacked` are the tensors of a parent that is to be one with it (see Start).
+    A frozen parent below it becomes one with it.
     """
     config = model.peft_config[ADAPTER]
-    weights = {
-        name: tensor.detach().to("cpu", torch.float32)
-        for name, tensor in get_peft_model_state_dict(model, adapter_name=ADAPTER).items()
-    }
+    weights = _tensors(model, ADAPTER)
     shape: dict[str, Any] = {}
-    if stacked:
-        parent = model.peft_config[PARENT]
+    if parent := model.peft_config.get(PARENT):
+        below = _tensors(model, PARENT)
         weights = {
-            name: _side_by_side(name, stacked[name].float(), parent, weights[name], config)
+            name: _side_by_side(name, below[name], parent, weights[name], config)
             for name in weights
         }
         rank = parent.r + config.r
@@ -185,6 +177,13 @@ def save_adapter(
     # machines; which base it is, the digest says.
     values.update(target_modules=targets, base_model_name_or_path=None, inference_mode=True)
     file.write_text(json.dumps({**values, **shape}, indent=1, sort_keys=True), "utf-8")
+
+
+def _tensors(model: Any, adapter: str) -> dict[str, Any]:
+    return {
+        name: tensor.detach().to("cpu", torch.float32)
+        for name, tensor in get_peft_model_state_dict(model, adapter_name=adapter).items()
+    }
 
 
 def _side_by_side(name: str, old: Any, parent: Any, new: Any, config: Any) -> Any:

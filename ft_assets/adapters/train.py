@@ -196,7 +196,7 @@ def _save(begun: Start, shared: Shared, folder: Path) -> str:
         begun.model.save_pretrained(folder)
         shared.tokenizer.save_pretrained(folder)
         return base_digest(folder)
-    save_adapter(begun.model, shared.targets, folder, begun.stacked)
+    save_adapter(begun.model, shared.targets, folder)
     return adapter_digest(folder, shared.digest)
 
 
