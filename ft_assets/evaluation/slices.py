@@ -45,7 +45,8 @@ def periods_of(weeks: Sequence[str], min_rows: int = MIN_PERIOD_ROWS) -> list[st
         groups[-1].append(week)
         rows += counts[week]
     if len(groups) > 1 and rows < min_rows:
-        groups[-2] += groups.pop()
+        few = groups.pop()
+        groups[-1] += few
     names = {
         week: group[0] if len(group) == 1 else f"{group[0]}..{group[-1]}"
         for group in groups
