@@ -29,7 +29,8 @@ LOAD = """
 import sys, torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
-base, adapter, ids, out = sys.argv[1:]
+base, adapter, ids, out, threads = sys.argv[1:]
+torch.set_num_threads(int(threads))  # sums of another number of threads differ in the last digit
 model = AutoModelForCausalLM.from_pretrained(base)
 model = PeftModel.from_pretrained(model, adapter).eval()
 with torch.no_grad():
@@ -69,7 +70,7 @@ def test_what_we_train_answers_equally_in_plain_peft(base, model, tmp_path):
     adapter.mkdir()
     save_adapter(trained, targets, adapter)
     torch.save(ids, asked)
-    words = [str(path) for path in (base, adapter, asked, answered)]
+    words = [*map(str, (base, adapter, asked, answered)), str(torch.get_num_threads())]
     # Elsewhere, so that nothing of this project can be imported.
     subprocess.run([sys.executable, "-I", "-c", LOAD, *words], check=True, cwd=tmp_path)
     assert torch.equal(torch.load(answered), ours)
