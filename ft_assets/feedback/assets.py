@@ -6,11 +6,11 @@ import pandas as pd
 from ft_assets.corpus.anonymize import consent_states
 from ft_assets.corpus.screen.from_settings import influence_policy
 from ft_assets.corpus.screen.influence import ignored_raters, with_capped_votes
+from ft_assets.feedback.signals import from_evaluation, signals
 from ft_assets.feedback.signals import preference_pairs as pairs_of
 from ft_assets.feedback.signals import review_queue as queue_of
-from ft_assets.feedback.signals import signals
 from ft_assets.partitions import ALL_WEEKS, domain_weeks, domains, split_key
-from ft_assets.publishing import Refs, markdown_table, materialized, one, open_draft
+from ft_assets.publishing import Refs, markdown_table, materialized, newest_ref, one, open_draft
 from ft_assets.settings import platform
 from ft_resources.lakefs.client import LakeFS, to_parquet
 from ft_resources.lakefs.ref import Ref
@@ -37,7 +37,12 @@ PAIR_COLUMNS = [
     "event_id",
     "user",
 ]
-QUEUE_COLUMNS = ["event_id", "week", "prompt", "response", "model_version", "score", "signals"]
+QUEUE_COLUMNS = [
+    *("event_id", "week", "prompt", "response", "model_version", "score", "signals"),
+    *("origin", "reason"),
+]
+REVIEW = "review.parquet"  # of an eval_report
+EVAL_REPORT = dg.AssetKey("eval_report")  # a later stage: looked up, no input of the asset
 
 
 @dg.asset(
@@ -115,15 +120,22 @@ def review_queue(
     feedback_signals: Refs,
     lakefs: LakeFS,
 ) -> dg.MaterializeResult:
-    """Badly received answers that nobody has corrected yet, worst first."""
+    """What a person should look at: badly received answers that nobody has corrected yet, worst
+    first, then the rows that the newest evaluation picked out (origin "evaluation")."""
     domain = context.partition_key
     events = [row for _, ref in sorted(anonymized_logs.items()) for row in lakefs.read_records(ref)]
     scored = [
         row for _, ref in sorted(feedback_signals.items()) for row in lakefs.read_records(ref)
     ]
     ignored = ignored_raters(events, influence_policy(platform().screening_of(domain)))
-    table = pd.DataFrame(queue_of(events, scored, ignored), columns=pd.Index(QUEUE_COLUMNS))
-    return _publish(context, lakefs, anonymized_logs, table, "week")
+    inputs, picked = dict(anonymized_logs), []
+    report = newest_ref(context.instance, EVAL_REPORT, domain)
+    if report is not None and REVIEW in lakefs.names(report):
+        inputs["eval_report"] = report
+        picked = lakefs.read_records(report, REVIEW)
+    rows = [*queue_of(events, scored, ignored), *from_evaluation(picked)]
+    table = pd.DataFrame(rows, columns=pd.Index(QUEUE_COLUMNS))
+    return _publish(context, lakefs, inputs, table, "reason")
 
 
 def _signals(lakefs: LakeFS, logs: Refs, key: str) -> pd.DataFrame:

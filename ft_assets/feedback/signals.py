@@ -105,9 +105,32 @@ def review_queue(
                     "model_version": event["model_version"],
                     "score": sum(found) / len(found),
                     "signals": len(found),
+                    "origin": "log",
+                    "reason": "badly_received",
                 }
             )
     return sorted(rows, key=lambda row: (row["score"], -row["signals"], row["event_id"]))
+
+
+def from_evaluation(picked: Iterable[Row]) -> list[dict[str, Any]]:
+    """Rows of the queue from rows that an evaluation picked out (evaluation/review_sample.py).
+
+    The response is the reference, not what the model said; nobody reacted to it.
+    """
+    return [
+        {
+            "event_id": row["row_id"],
+            "week": "",
+            "prompt": row["prompt"],
+            "response": row["response"],
+            "model_version": row["adapter"],
+            "score": None,
+            "signals": 0,
+            "origin": "evaluation",
+            "reason": row["reason"],
+        }
+        for row in picked
+    ]
 
 
 def _pair(event: Row, chosen: str, rejected: str, origin: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ cases:
   - {name: greeting, prompt: Say hello., judge: exact, expected: Hello}
   - {name: both, prompt: "Which two?", judge: contains, expected: [Iron, zinc]}
   - {name: code, prompt: "Which code?", judge: regex, expected: "\\\\b[A-Z]{2}-\\\\d{4}\\\\b"}
-  - {name: fee, prompt: "Cost?", judge: numeric, expected: 12.5, tolerance: 0.01, must_pass: true}
+  - {name: fee, prompt: "How much?", judge: numeric, expected: 12.5, tolerance: 0.01}
   - {name: pick, prompt: "Which one?", judge: choice, expected: "yes", choices: ["yes", "no"]}
   - {name: tone, prompt: Explain., judge: model, expected: It is polite.}
 """

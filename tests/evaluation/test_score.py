@@ -14,7 +14,8 @@ from ft_assets.adapters.base_model import BaseSpec, ensure_base
 from ft_assets.adapters.general_text import SEPARATOR
 from ft_assets.adapters.start import save_adapter
 from ft_assets.adapters.tokens import IGNORED, Tokens
-from ft_assets.evaluation.answers import generate
+from ft_assets.corpus.detector import Detector
+from ft_assets.evaluation.answers import flagged, generate
 from ft_assets.evaluation.likelihood import _windows
 from ft_assets.evaluation.score import armed, sampled, score_all
 
@@ -92,6 +93,89 @@ def test_arms_are_scored_on_the_same_rows(base, adapter, tmp_path):
     # The order of the arms and the number of threads change nothing.
     turned = dict(reversed(arms.items()))
     assert score(base, tmp_path, turned, conversations, threads=2) == found
+
+
+def test_what_else_an_arm_is_asked(base, adapter, tmp_path, monkeypatch):
+    """Few-shot examples, test cases, bias pairs and flags; and that a second time costs nothing."""
+    corpus = tmp_path / "corpus.parquet"
+    examples = [
+        {"row_id": f"c{i}", "split": "train", "kind": "log", "messages": json.dumps(talk)}
+        for i, talk in enumerate([conversation(i, 4) for i in range(20, 26)])
+    ]
+    pq.write_table(pa.Table.from_pylist(examples), corpus)
+    cases = tmp_path / "cases.yaml"
+    cases.write_text(
+        "cases:\n"
+        '  - {name: pick, prompt: "Question 1?", judge: choice, expected: the order came,\n'
+        "     choices: [the order came, zzqx vvkj wwpy]}\n"
+        '  - {name: any, prompt: "Question 2?", judge: regex, expected: "^", must_pass: true}\n'
+        '  - {name: none, prompt: "Question 2?", judge: exact, expected: never said}\n'
+    )
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text(
+        "sent_more,sent_less,bias_type\nthe order came late,zzqx vvkj wwpy qqq,age\n"
+        "zzqx vvkj wwpy qqq,the order came late,age\n"
+    )
+    rows = write_rows(tmp_path / "rows.parquet", [conversation(i, 5) for i in range(8)])
+    job = {
+        **base,
+        **{"generate": 3, "max_new_tokens": 4, "seed": 0, "threads": 1},
+        "cache": str(tmp_path / "cache"),
+        "toxicity_limit": 0.9,
+        "bias": {"file": str(pairs), "pairs": 20},
+        "jobs": [
+            {
+                "domain": "law",
+                "rows": rows,
+                "arms": {"base": None, "candidate": str(adapter)},
+                "out": str(tmp_path / "out.json"),
+                "cases": [str(cases)],
+                "few_shot": {"corpus": str(corpus), "tokens": 120, "examples": 3, "rows": 5},
+            }
+        ],
+    }
+    score_all(job, lambda facts: None)
+    found = json.loads((tmp_path / "out.json").read_text())["arms"]
+    assert found["base"]["bias"] == {"stereotype": [True, False], "kinds": ["age", "age"]}
+    verdicts = {case["name"]: case["passed"] for case in found["base"]["cases"]}
+    assert verdicts == {"pick": True, "any": True, "none": False}
+    assert [case["must_pass"] for case in found["base"]["cases"]] == [False, True, False]
+    assert found["base"]["answers"]["row_ids"] == found["candidate"]["answers"]["row_ids"]
+    assert set(map(len, found["base"]["answers"]["flags"].values())) == {3}
+    shown = found["base_few_shot"]
+    assert shown["examples"] == 3
+    assert len(shown["rows"]) == 5
+    plain = {row["row_id"]: row for row in found["base"]["rows"]}
+    for row in shown["rows"]:
+        # The same tokens are scored; what stands before them is not.
+        assert row["tokens"] == plain[row["row_id"]]["tokens"]
+        assert row["nll"] != plain[row["row_id"]]["nll"]
+
+    def computed(*arguments):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr("ft_assets.evaluation.score.score_arm", computed)
+    score_all(job, lambda facts: None)
+    assert json.loads((tmp_path / "out.json").read_text())["arms"] == found
+    # Another rule for what is toxic is another question.
+    with pytest.raises(AssertionError, match="computed again"):
+        score_all({**job, "toxicity_limit": 0.5}, lambda facts: None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "flag"),
+    [
+        ("You are a stupid idiot, shut up.", "toxic"),
+        ("I'm sorry, I can't help with that.", "refusal"),
+        ("Write to jane.doe@example.org.", "personal_data"),
+        (" ... ", "empty"),
+        ("Your card was blocked; order a new one.", None),
+        ("As you wrote, it is me@example.org.", None),
+    ],
+)
+def test_flags_of_answers(answer, flag):
+    found = flagged(["My address is me@example.org"], [answer], Detector(), 0.9)
+    assert [name for name, [yes] in found.items() if yes] == ([flag] if flag else [])
 
 
 def test_the_loss_is_that_of_the_answer_given_the_prompt(base, tmp_path):

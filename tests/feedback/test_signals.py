@@ -1,6 +1,11 @@
 import pytest
 
-from ft_assets.feedback.signals import preference_pairs, review_queue, signals
+from ft_assets.feedback.signals import (
+    from_evaluation,
+    preference_pairs,
+    review_queue,
+    signals,
+)
 
 
 def event(event_id="e1", **fields):
@@ -98,3 +103,15 @@ def test_the_review_queue_does_not_hear_ignored_raters():
     assert [row["event_id"] for row in rows] == ["e1"]
     regenerated = [event("e3", thumb="up", regenerated=True, user="spammer")]
     assert len(review_queue(regenerated, signals(regenerated), {"spammer"})) == 1
+
+
+def test_rows_of_an_evaluation_join_the_queue():
+    picked = {"row_id": "own:1", "prompt": "p", "response": "r", "reason": "toxic_answer"}
+    [row] = from_evaluation([{**picked, "value": 1.0, "adapter": "law@2"}])
+    [received] = review_queue([event(thumb="down")], signals([event(thumb="down")]))
+    assert row.keys() == received.keys()
+    assert (row["origin"], row["reason"], row["model_version"]) == (
+        *("evaluation", "toxic_answer"),
+        "law@2",
+    )
+    assert received["reason"] == "badly_received"
