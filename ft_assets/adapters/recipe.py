@@ -11,7 +11,9 @@ from typing import Any
 
 import yaml
 
-from ft_assets.adapters.section import Section, choice, flag, number
+from ft_assets.adapters.preference_section import Preference
+from ft_assets.adapters.privacy import Privacy
+from ft_assets.adapters.section import Section, choice, flag, number, section
 
 RECIPES = Path(__file__).parent / "recipes"
 ALL_LINEAR = "all-linear"  # every linear layer of the base but its output head
@@ -46,6 +48,8 @@ class Recipe(Section):
     eval_every: int = number(50, 1, 1_000_000)  # steps between looks at the validation split
     validation_rows: int = number(64, 1, 100_000)  # packed rows looked at, at most
     patience: int = number(3, 1, 1000)  # looks without a better loss after which training ends
+    preference: Preference | None = section(Preference)  # DPO after it
+    privacy: Privacy | None = section(Privacy)  # differential privacy, by subject
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,6 +64,11 @@ class Recipe(Section):
             raise ValueError(
                 f"init: got {self.init!r}; allowed with method full: fresh. A full fine-tune is a "
                 "model: to go on from it, name its folder as base_model"
+            )
+        if self.privacy and self.preference:
+            raise ValueError(
+                "privacy and preference: only one of them is allowed; DPO would learn from pairs "
+                "without noise"
             )
         names = self.target_modules
         listed = isinstance(names, tuple) and names and all(isinstance(n, str) and n for n in names)

@@ -35,12 +35,12 @@ class _Head:
 
 
 class AuditLog:
-    """The log in a vault's folder."""
+    """A log in a vault's folder. Logs of different names have different keys."""
 
-    def __init__(self, folder: Path, store: KeyStore) -> None:
-        self.file = folder / "audit.jsonl"
-        self._head_file = folder / "audit.head"
-        self._key = store.vault_key("audit")
+    def __init__(self, folder: Path, store: KeyStore, name: str = "audit") -> None:
+        self.file = folder / f"{name}.jsonl"
+        self._head_file = folder / f"{name}.head"
+        self._key = store.vault_key(name)
 
     def append(self, fields: Mapping[str, str]) -> None:
         """Add an entry with these fields, its number and time. Raises Tampered when the end of the

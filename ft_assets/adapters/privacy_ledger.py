@@ -1,0 +1,113 @@
+"""What each domain has spent of its privacy, over all trainings, and the refusal when it is gone.
+
+An entry is written, and on the disk, before the training begins: a training that was killed counts.
+The file is a log as the vault's audit (ft_resources/vault/audit.py): JSON lines, each bound to all
+before it by an HMAC, so that an entry cannot be changed or taken out unseen. The same training
+again (same corpus, recipe and seed, and so the same noise) gives the same bytes, which tells nobody
+anything new: it is written once and costs once.
+Trainings are added up in Renyi divergence (privacy.epsilon_of), at the smallest delta of them. A
+subject that was in one of them alone has less at stake than the sum says.
+"""
+
+import fcntl
+import hmac
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ft_assets.adapters.privacy import Plan, Spent, epsilon_of
+from ft_resources.vault.audit import AuditLog
+from ft_resources.vault.store import KeyStore
+
+NAME = "privacy"
+
+
+class BudgetSpent(Exception):
+    """The domain's budget does not reach for this training; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Balance:
+    epsilon: float
+    delta: float
+    trainings: int
+
+
+class PrivacyLedger:
+    """privacy.jsonl in the vault's folder."""
+
+    def __init__(self, folder: Path, store: KeyStore) -> None:
+        self._log = AuditLog(folder, store, NAME)
+        self._lock = folder / f"{NAME}.spending.lock"
+        self._noise_key = store.vault_key("privacy noise")
+
+    def spend(self, domain: str, training: str, plan: Plan, budget: float) -> Balance:
+        """Enter a training, named by what it is made of, and return what is spent with it.
+
+        Raises BudgetSpent when the domain would be above `budget` (epsilon), and Tampered when the
+        ledger is not as it was written.
+        """
+        with self._locked():
+            self._log.verify()
+            entries = self._entries(domain)
+            if training not in entries:
+                before = self._balance(entries)
+                after = self._balance({**entries, training: (plan.spent, plan.delta)})
+                if after.epsilon > budget:
+                    raise BudgetSpent(
+                        f"{domain}: privacy budget {budget:g}: {before.epsilon:.2f} is spent by "
+                        f"{before.trainings} trainings, and with this one (epsilon "
+                        f"{plan.epsilon:.2f}) it would be {after.epsilon:.2f} at delta "
+                        f"{after.delta:.1e}; keep what serves, lower privacy.epsilon in the "
+                        "recipe, or raise adapters.privacy_budget, which weakens the promise "
+                        "made to those in the data"
+                    )
+                self._log.append(
+                    {
+                        "domain": domain,
+                        "training": training,
+                        "noise": repr(plan.spent.noise),
+                        "rate": repr(plan.spent.rate),
+                        "steps": str(plan.spent.steps),
+                        "delta": repr(plan.delta),
+                        "epsilon_after": repr(after.epsilon),
+                    }
+                )
+                entries[training] = (plan.spent, plan.delta)
+            return self._balance(entries)
+
+    def balance(self, domain: str) -> Balance:
+        """What is spent so far. Raises Tampered as `spend` does."""
+        self._log.verify()
+        return self._balance(self._entries(domain))
+
+    def noise_seed(self, domain: str, training: str) -> int:
+        """63 bits that only the holder of the vault's keys can tell. Who knows the seed of the
+        noise can take it off again, so it is written nowhere."""
+        message = f"{domain}|{training}".encode()
+        return int.from_bytes(hmac.digest(self._noise_key, message, "sha256")[:8]) >> 1
+
+    def _entries(self, domain: str) -> dict[str, tuple[Spent, float]]:
+        return {
+            str(entry["training"]): (
+                Spent(float(entry["noise"]), float(entry["rate"]), int(entry["steps"])),
+                float(entry["delta"]),
+            )
+            for entry in self._log.entries()
+            if entry["domain"] == domain
+        }
+
+    @staticmethod
+    def _balance(entries: dict[str, tuple[Spent, float]]) -> Balance:
+        if not entries:
+            return Balance(0.0, 0.0, 0)
+        delta = min(delta for _, delta in entries.values())
+        spent = [one for one, _ in entries.values()]
+        return Balance(epsilon_of(spent, delta), delta, len(entries))
+
+    @contextmanager
+    def _locked(self) -> Generator[None]:
+        with self._lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
