@@ -37,7 +37,7 @@ from ft_assets.adapters.tokens import IGNORED, Message, encode_conversations, en
 from ft_assets.adapters.workers import Batch, Map, add_gradients, row_workers
 from ft_resources.adapter_format import base_digest
 
-MAKING = 1  # raise when the same spec gives another model
+MAKING = 2  # raise when the same spec gives another model
 VOCABULARY = 2_048
 CONTEXT = 512
 ROW_TOKENS = 512

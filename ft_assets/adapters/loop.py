@@ -22,7 +22,7 @@ from ft_assets.adapters.job import Progress
 from ft_assets.adapters.recipe import Recipe
 from ft_assets.adapters.rows import Batches, Rows
 from ft_assets.adapters.tokens import IGNORED
-from ft_assets.adapters.workers import Map, add_gradients, token_losses
+from ft_assets.adapters.workers import Map, add_gradients, one_by_one, token_losses
 
 REPORT_EVERY = 10
 LOSS_EVERY = 5  # steps between the points of the loss curve that is kept
@@ -113,7 +113,7 @@ class Training:
         loss = 0.0
         for batch in self.batches.next_step():
             loss += add_gradients(self.model, self.weights, batch, self._precision, rows_map)
-            self.course.tokens += batch.ids.numel()
+            self.course.tokens += batch.tokens
         torch.nn.utils.clip_grad_norm_(self.weights, recipe.clip)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
@@ -183,13 +183,11 @@ class Training:
 
 def mean_loss(model: Any, rows: Rows, precision: Any, rows_map: Map) -> float:
     """Return the mean loss in nats over all labelled tokens of `rows`."""
-    device = model.device.type
 
     def of(row: int) -> float:
-        ids = torch.from_numpy(rows.ids[row : row + 1]).to(device)
-        labels = torch.from_numpy(rows.labels[row : row + 1]).to(device)
+        [one] = one_by_one(rows.batch([row]))
         with torch.no_grad():
-            return float(token_losses(model, ids, labels, precision).sum())
+            return float(token_losses(model, one.ids, one.labels, precision, one.positions).sum())
 
     model.eval()
     total = sum(rows_map(of, range(len(rows))))

@@ -36,6 +36,7 @@ class Recipe(Section):
     clip: float = number(1.0, 1e-3, 1000)  # norm of the gradient
     max_steps: int = number(1000, 1, 10_000_000)
     max_epochs: float = number(3.0, 0.01, 1000)  # whichever of the two ends first
+    packing: str = choice("documents", "joined")  # documents: whole, and apart; see tokens.py
     row_tokens: int = number(1024, 16, 131_072)  # length of a packed row
     batch_rows: int = number(4, 1, 4096)
     accumulate: int = number(1, 1, 4096)  # batches per step

@@ -24,7 +24,7 @@ from ft_assets.adapters.tokens import (
     Tokens,
     encode_conversations,
     encode_texts,
-    pack,
+    pack_documents,
     pack_joined,
     template_digest,
     tokenizer_digest,
@@ -42,9 +42,24 @@ ENCODED_AT_ONCE = 256  # conversations
 class Rows:
     ids: np.ndarray  # int64 [rows, row_tokens]
     labels: np.ndarray  # the same shape, IGNORED where no loss is taken
+    positions: np.ndarray | None = None  # see tokens.pack_documents; None: attention over borders
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def first(self, rows: int) -> "Rows":
+        positions = None if self.positions is None else self.positions[:rows]
+        return Rows(self.ids[:rows], self.labels[:rows], positions)
+
+    def batch(self, chosen: list[int]) -> Batch:
+        """These rows, each token of which has its loss in full."""
+        import torch
+
+        columns = (self.ids, self.labels, self.positions)
+        ids, labels, positions = (
+            None if column is None else torch.from_numpy(column[chosen]) for column in columns
+        )
+        return Batch(ids, labels, torch.ones(len(chosen)), positions)
 
 
 @dataclass(frozen=True)
@@ -107,18 +122,15 @@ def read_corpus(
             tokens=rows * recipe.row_tokens,
         )
         if cache is None:
-            found = _encoded(parts[part], tokenizer, key)
-            ids, labels = pack([Tokens(*row) for row in found], recipe.row_tokens, _pad(tokenizer))
-        else:
-            table = cached_tokens(
-                Path(cache.folder), key, lambda: _encoded(parts[part], tokenizer, key)
-            )
-            joined = (
-                table[name].combine_chunks().flatten().to_numpy().astype(np.int64)
-                for name in ("input_ids", "labels")
-            )
-            ids, labels = pack_joined(*joined, recipe.row_tokens, _pad(tokenizer))
-        return Rows(ids[:rows], labels[:rows])
+            found = [Tokens(*row) for row in _encoded(parts[part], tokenizer, key)]
+            return packed_rows(found, recipe, _pad(tokenizer)).first(rows)
+        table = cached_tokens(
+            Path(cache.folder), key, lambda: _encoded(parts[part], tokenizer, key)
+        )
+        columns = [table[name].combine_chunks() for name in ("input_ids", "labels")]
+        ids, labels = (column.flatten().to_numpy().astype(np.int64) for column in columns)
+        lengths = columns[0].value_lengths().to_numpy()
+        return _rows(ids, labels, lengths, recipe, _pad(tokenizer)).first(rows)
 
     step_rows = recipe.batch_rows * recipe.accumulate
     shares = row_shares(recipe, history=bool(parts["history"]), general=True)
@@ -152,8 +164,9 @@ def read_general(files: list[Path], tokenizer: Any, recipe: Recipe) -> General:
             characters += len(document)
 
     def packed(chosen: list[str]) -> Rows:
-        examples = encode_texts(tokenizer, chosen, _end(tokenizer))
-        return Rows(*pack(examples, recipe.row_tokens, _pad(tokenizer)))
+        return packed_rows(
+            encode_texts(tokenizer, chosen, _end(tokenizer)), recipe, _pad(tokenizer)
+        )
 
     # A token is two characters or more of English: so many are enough, and rarely far too many.
     measured = measured[: 1 + MEASURED_TOKENS // 16]
@@ -167,8 +180,23 @@ def read_general(files: list[Path], tokenizer: Any, recipe: Recipe) -> General:
 
 
 def _first(rows: Rows, tokens: int) -> Rows:
-    count = max(1, tokens // rows.ids.shape[1])
-    return Rows(rows.ids[:count], rows.labels[:count])
+    return rows.first(max(1, tokens // rows.ids.shape[1]))
+
+
+def packed_rows(examples: list[Tokens], recipe: Recipe, pad: int) -> Rows:
+    """Rows of the recipe's length and packing; those in which no token has a label are left out."""
+    ids = np.fromiter((i for e in examples for i in e.ids), dtype=np.int64)
+    labels = np.fromiter((i for e in examples for i in e.labels), dtype=np.int64)
+    lengths = np.fromiter((len(e.ids) for e in examples), dtype=np.int64)
+    return _rows(ids, labels, lengths, recipe, pad)
+
+
+def _rows(
+    ids: np.ndarray, labels: np.ndarray, lengths: np.ndarray, recipe: Recipe, pad: int
+) -> Rows:
+    if recipe.packing == "documents":
+        return Rows(*pack_documents(ids, labels, lengths, recipe.row_tokens, pad))
+    return Rows(*pack_joined(ids, labels, recipe.row_tokens, pad))
 
 
 def row_shares(recipe: Recipe, *, history: bool, general: bool) -> tuple[float, float, float]:
@@ -214,7 +242,9 @@ class Batches:
         import torch
 
         drawn = [self._row() for _ in range(self._batch_rows)]
-        ids, labels = (np.stack(column) for column in zip(*(row for _, row in drawn), strict=True))
+        ids, labels, *rest = (
+            np.stack(column) for column in zip(*(row for _, row in drawn), strict=True)
+        )
         places = np.array([place for place, _ in drawn])
         # Every token of a replay row has a loss, but few of a row of answers: without this the
         # replay would have most of the gradient.
@@ -223,9 +253,9 @@ class Batches:
         for place in set(places.tolist()):
             share = (places == place).mean() / self._accumulate
             scale[places == place] = share / max(1, labelled[places == place].sum())
-        return Batch(torch.from_numpy(ids), torch.from_numpy(labels), torch.from_numpy(scale))
+        return Batch(*map(torch.from_numpy, (ids, labels, scale, *rest)))
 
-    def _row(self) -> tuple[int, tuple[np.ndarray, np.ndarray]]:
+    def _row(self) -> tuple[int, tuple[np.ndarray, ...]]:
         # Whichever source lags most behind its share: the shares are exact, in every prefix.
         count = sum(self._drawn) + 1
         lag = [
@@ -238,7 +268,8 @@ class Batches:
         if not self._queue[place]:
             self._queue[place] = self._order[place].permutation(len(source)).tolist()
         row = self._queue[place].pop()
-        return place, (source.ids[row], source.labels[row])
+        columns = (source.ids, source.labels, source.positions)
+        return place, tuple(column[row] for column in columns if column is not None)
 
 
 def _nothing_to_train_on(domain: str, parts: dict[str, list[str]]) -> ValueError:

@@ -6,10 +6,14 @@ of a conversation begins with the rendering of its beginning; another one is ref
 marker that closes an answer is part of it: a model that never sees it does not stop.
 
 A text that spells a special token ("<|end|>") could speak in another role; `plain` breaks it up.
-Packing puts conversations one after the other and cuts at the row length, so a row may begin inside
-a conversation, and attention reaches over the border to the one before (no block-diagonal mask).
+There are two ways to fill rows. `pack_documents` keeps each conversation whole, tells where it
+begins, and leaves what no conversation fits into empty; document_attention.py then keeps them
+apart. `pack` puts them one after the other and cuts at the row length: a row may begin inside a
+conversation, and attention reaches over the border to the one before. Figures of both are in
+docs/decisions/0017-training-speed.md.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+OPEN_ROWS = 64  # rows that a document may still go into
 IGNORED = -100  # label of a token that no loss is taken on; the value torch ignores by default
 
 Message = dict[str, str]
@@ -100,6 +105,51 @@ def pack_joined(
     # The first label of a row has no token before it to be predicted from.
     useful = (labels[:, 1:] != IGNORED).any(axis=1)
     return ids[useful], labels[useful]
+
+
+def pack_documents(
+    ids: np.ndarray, labels: np.ndarray, lengths: np.ndarray, row_tokens: int, pad: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (ids, labels, positions), all int64 [rows, row_tokens]; positions count from 0 in each
+    document and are -1 where a row is empty.
+
+    `ids` and `labels` stand one after the other, `lengths` says where each example ends. What is
+    longer than a row is cut into pieces of a row, each a document of its own. The first token of a
+    document has no label, as nothing stands before it; a piece without a label is left out. Each
+    piece goes to the fullest row that has room for it, among those begun last (best fit, as in
+    Ding et al. 2024, arXiv 2404.10830, there over all documents): the order stays that of the
+    examples, nearly.
+    """
+    rows: list[list[tuple[int, int]]] = []
+    free: list[tuple[int, int]] = []  # (tokens left, number of the row), of open rows
+    ends = np.cumsum(lengths)
+    for first, end in zip((ends - lengths).tolist(), ends.tolist(), strict=True):
+        for begin in range(first, end, row_tokens):
+            piece = (begin, min(begin + row_tokens, end))
+            if not (labels[piece[0] + 1 : piece[1]] != IGNORED).any():
+                continue
+            length = piece[1] - piece[0]
+            at = bisect_left(free, (length, -1))
+            if at == len(free):
+                rows.append([])
+                insort(free, (row_tokens, len(rows) - 1))
+                if len(free) > OPEN_ROWS:
+                    free.pop(0)
+                at = bisect_left(free, (length, -1))
+            left, row = free.pop(at)
+            rows[row].append(piece)
+            insort(free, (left - length, row))
+    shape = (len(rows), row_tokens)
+    packed, labelled, positions = np.full(shape, pad), np.full(shape, IGNORED), np.full(shape, -1)
+    for row, pieces in enumerate(rows):
+        at = 0
+        for begin, end in pieces:
+            to = slice(at, at + end - begin)
+            packed[row, to], labelled[row, to] = ids[begin:end], labels[begin:end]
+            labelled[row, at] = IGNORED
+            positions[row, to] = np.arange(end - begin)
+            at = to.stop
+    return packed, labelled, positions
 
 
 def tokenizer_digest(tokenizer: Any) -> str:

@@ -33,13 +33,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ft_assets.adapters.checkpoint import Checkpoints
 from ft_assets.adapters.device import check_hardware, choose_device, choose_precision
+from ft_assets.adapters.document_attention import keep_documents_apart
 from ft_assets.adapters.job import Progress, published, running_job
 from ft_assets.adapters.loop import Training, keep_general, mean_loss
 from ft_assets.adapters.recipe import Recipe, recipe_from
 from ft_assets.adapters.rows import Batches, General, TokenCache, read_corpus, read_general
 from ft_assets.adapters.start import Parent, Start, save_adapter, start, target_modules
 from ft_assets.adapters.tokens import template_digest
-from ft_assets.adapters.workers import Map, row_workers
+from ft_assets.adapters.workers import Map, row_workers, usable_cores
 from ft_resources.adapter_format import adapter_digest, base_digest
 
 
@@ -85,21 +86,26 @@ def train_all(job: dict[str, Any], progress: Progress) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     base = _load(folder, recipe, device)
     targets = target_modules(base, recipe)
+    attention = base.config._attn_implementation
+    if recipe.packing == "documents":
+        attention = keep_documents_apart(base)
     precision = choose_precision(recipe.precision, device)
     general, base_loss = None, 0.0
     # Dropout draws from one random state, which threads would take turns at by chance.
     rows = 1 if recipe.dropout else recipe.batch_rows
+    threads = min(job["threads"], usable_cores())
     facts = {
         "base_digest": found,
         "chat_template": template_digest(tokenizer),
         "recipe": recipe.to_dict(),
-        "threads": job["threads"],
+        "threads": threads,
         "device": device,
+        "attention": attention,
         "precision": str(precision),
         "torch": torch.__version__,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
-    with row_workers(job["threads"], rows) as rows_map:
+    with row_workers(threads, rows) as rows_map:
         if recipe.replay_share or recipe.max_general_rise:
             general = read_general(texts, tokenizer, recipe)
             base_loss = mean_loss(base, general.measured, precision, rows_map)
@@ -110,7 +116,7 @@ def train_all(job: dict[str, Any], progress: Progress) -> None:
             checkpoints = None
             if "checkpoints" in one:
                 # Up to a row per thread, the number of threads changes nothing (see workers.py).
-                inside = max(1, job["threads"] // rows)
+                inside = max(1, threads // rows)
                 depends_on = _depends_on(one, facts, texts) | {"threads": inside}
                 checkpoints = Checkpoints(Path(one["checkpoints"]), depends_on, progress)
             _train_one(one, shared, checkpoints)

@@ -93,7 +93,7 @@ def test_an_adapter_passes_the_gate_of_the_gateway(base, tmp_path):
     # A path of this machine would make equal adapters differ.
     assert config["base_model_name_or_path"] is None
     assert record["steps"] == 6
-    assert record["tokens"] == 6 * 2 * 64
+    assert 6 * 2 * 32 < record["tokens"] <= 6 * 2 * 64  # what fills the rows is not counted
     assert [step for step, _ in record["validation_loss"]] == [2, 4, 6]
     assert {"domain", "step", "steps", "loss", "tokens_per_second"} in map(set, told)
     assert told[-1]["event"] == "trained"
