@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ft_assets.evaluation.compare import CONFIDENCE, Outcome, Rule
+from ft_assets.evaluation.compare import CONFIDENCE
+from ft_assets.evaluation.rules import Outcome, Rule
 
 MIN_ROWS = 30  # on either side, for membership and verbatim answers
 MAX_AUC = 0.65  # of the membership attack; 0.5 is guessing
