@@ -52,8 +52,11 @@ class Feed:
     folder: Path
     shared: dict[str, Any]  # fields that every job has
 
-    def corpus(self, domain: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Training rows, and held-out rows with the week they are from ("" for own cases)."""
+    def corpus(
+        self, domain: str, policy: Policy | None = None
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Training rows and held-out rows, each with its week."""
+        policy = policy or Policy()
         logs = logs_of(self.data, domain)
         examples = anonymize.anonymize_examples(
             rows(self.data, domain, "annotations", schema.Annotation),
@@ -69,12 +72,9 @@ class Feed:
         own = anonymize.anonymize_cases(
             rows(self.data, domain, "eval", schema.EvalCase), Detector()
         ).rows
-        chosen = compose_eval(own, examples, logs, consent, Policy())
-        corpus = compose_training(logs, examples, documents, consent, chosen.rows, Policy())
-        weeks = {row["event_id"]: row["week"] for row in logs}
-        held_out = pd.DataFrame(chosen.rows)
-        held_out["week"] = [weeks.get(source, "") for source in held_out["source_id"]]
-        return pd.DataFrame(corpus.rows), held_out
+        chosen = compose_eval(own, examples, logs, consent, policy)
+        corpus = compose_training(logs, examples, documents, consent, chosen.rows, policy)
+        return pd.DataFrame(corpus.rows), pd.DataFrame(chosen.rows)
 
     def train(
         self, recipe: Any, domain: str, corpus: pd.DataFrame, name: str, **more: Any
@@ -192,7 +192,8 @@ def measure_weekly(feed: Feed, domains: list[str]) -> list[dict[str, Any]]:
 
     found = []
     for domain in domains:
-        corpus, held_out = feed.corpus(domain)
+        # A twentieth of a week is too few rows to tell 3 %.
+        corpus, held_out = feed.corpus(domain, Policy(held_out_share=0.15))
         weeks = sorted(set(corpus["week"]) - {""})
         earlier = few(held_out[held_out["week"].isin(weeks[:-1])])
         parent, seconds, kept = None, [], None
@@ -275,7 +276,8 @@ def measure_resume(feed: Feed, domains: list[str]) -> list[dict[str, Any]]:
     for number in range(KILLS):
         how = (signal.SIGKILL, signal.SIGTERM)[number % 2]
         out, kept = f"out-{number}", f"kept-{number}"
-        _, done = _child(job(out, kept), dice.uniform(0, 1) * whole, how)
+        at = dice.uniform(0, steps)
+        _, done = _child(job(out, kept), (int(at), at % 1 * whole / steps), how)
         published = (feed.folder / out).exists()
         _child(job(out, kept), None, how)
         weights, again = result(out)
@@ -299,10 +301,13 @@ def measure_resume(feed: Feed, domains: list[str]) -> list[dict[str, Any]]:
     return found
 
 
-def _child(job: dict[str, Any], kill_at: float | None, how: signal.Signals) -> tuple[float, int]:
+def _child(
+    job: dict[str, Any], kill: tuple[int, float] | None, how: signal.Signals
+) -> tuple[float, int]:
     """Train in a forked process; (how many seconds it lived, how many steps it finished).
 
-    Raises RuntimeError when it ends in another way than it was told to.
+    It is killed so many seconds after a step. Raises RuntimeError when it ends in another way than
+    it was told to.
     """
     from ft_assets.adapters import loop
     from ft_assets.adapters.job import TERMINATED, end_on_sigterm
@@ -330,13 +335,18 @@ def _child(job: dict[str, Any], kill_at: float | None, how: signal.Signals) -> t
             code = int(end.code or 0)
         finally:
             os._exit(code)
-    if kill_at is not None:
-        time.sleep(kill_at)
+    if kill is not None:
+        over = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        while int.from_bytes(finished[:], "little") < kill[0]:
+            if os.waitid(os.P_PID, child, over):
+                break
+            time.sleep(0.001)
+        time.sleep(kill[1])
         os.kill(child, how)
     _, status = os.waitpid(child, 0)
     ended = os.waitstatus_to_exitcode(status)
-    # A training that was faster than the first one is over when it is to be killed.
-    if ended not in ({0} if kill_at is None else {0, -how, TERMINATED}):
+    # After its last step it may be over before the signal comes.
+    if ended not in ({0} if kill is None else {0, -how, TERMINATED}):
         raise RuntimeError(f"the training ended with {ended}")
     return time.monotonic() - clock, int.from_bytes(finished[:], "little")
 
