@@ -86,9 +86,6 @@ def train_all(job: dict[str, Any], progress: Progress) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     base = _load(folder, recipe, device)
     targets = target_modules(base, recipe)
-    attention = base.config._attn_implementation
-    if recipe.packing == "documents":
-        attention = keep_documents_apart(base)
     precision = choose_precision(recipe.precision, device)
     general, base_loss = None, 0.0
     # Dropout draws from one random state, which threads would take turns at by chance.
@@ -100,12 +97,14 @@ def train_all(job: dict[str, Any], progress: Progress) -> None:
         "recipe": recipe.to_dict(),
         "threads": threads,
         "device": device,
-        "attention": attention,
         "precision": str(precision),
         "torch": torch.__version__,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
     with row_workers(threads, rows) as rows_map:
+        if recipe.packing == "documents":
+            keep_documents_apart(base)
+        facts["attention"] = base.config._attn_implementation
         if recipe.replay_share or recipe.max_general_rise:
             general = read_general(texts, tokenizer, recipe)
             base_loss = mean_loss(base, general.measured, precision, rows_map)

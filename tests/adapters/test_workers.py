@@ -5,14 +5,13 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
-from ft_assets.adapters import workers
+from ft_assets.adapters import train, workers
 from ft_assets.adapters.workers import row_workers, usable_cores
 from tests.adapters.small import RECIPE, write_corpus
-
-TWO_CORES = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
 
 
 @pytest.mark.parametrize(
@@ -52,57 +51,39 @@ def test_threads_are_capped_by_the_cores(monkeypatch):
     assert most == 2
 
 
-TRAIN = """
-import json, os, sys, threading, time
-if sys.argv[2] == "one core":
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from ft_assets.adapters.train import train_all
-running = []
-def sample():
-    while True:
-        states = []
-        for task in os.listdir("/proc/self/task"):
-            try:
-                with open(f"/proc/self/task/{task}/stat") as file:
-                    states.append(file.read().rpartition(")")[2].split()[0])
-            except FileNotFoundError:
-                pass
-        # This thread runs too, while it looks.
-        running.append(states.count("R") - 1)
-        time.sleep(0.005)
-threading.Thread(target=sample, daemon=True).start()
-with open(sys.argv[1]) as file:
-    train_all(json.load(file), lambda facts: None)
-print(json.dumps(running))
+COUNT = """
+import os, sys, threading
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import torch
+from ft_assets.adapters.workers import row_workers
+with row_workers(4, 2) as rows_map:
+    found = rows_map(lambda row: (torch.get_num_threads(), threading.get_ident()), range(8))
+print(torch.get_num_threads(), *map(len, map(set, zip(*found))), found[0][0])
 """
 
 
-@TWO_CORES
-@pytest.mark.parametrize(("cores", "threads"), [("all cores", 1), ("one core", 4)])
-def test_a_trainer_computes_on_as_many_threads_as_it_may(base, tmp_path, cores, threads):
-    job = {
-        **base,
-        "recipe": {**RECIPE.to_dict(), "max_steps": 12, "row_tokens": 256, "batch_rows": 4},
-        "threads": threads,
-        "jobs": [
-            {
-                "domain": "law",
-                "corpus": write_corpus(tmp_path / "law.parquet", 300),
-                "out": str(tmp_path / "law"),
-                "seed": 0,
-            }
-        ],
-    }
-    (tmp_path / "job.json").write_text(json.dumps(job))
+def test_a_process_of_one_core_computes_on_one_thread():
     environment = {name: value for name, value in os.environ.items() if "NUM_THREADS" not in name}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", TRAIN, str(tmp_path / "job.json"), cores],
-        check=True,
-        capture_output=True,
-        text=True,
-        env=environment,
+    command = [sys.executable, "-W", "ignore", "-c", COUNT]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    assert done.stdout.split() == ["1", "1", "1", "1"]
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning")
+def test_a_trainer_is_capped_and_says_so(base, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(train, "usable_cores", lambda: 1)
+    monkeypatch.setattr(
+        train, "row_workers", lambda *numbers: asked.append(numbers) or row_workers(*numbers)
     )
-    running = sorted(json.loads(done.stdout))
-    # A thread that hands over is seen running beside the one that takes up, now and then.
-    assert running[int(len(running) * 0.9)] <= 1
+    one = {
+        "domain": "law",
+        "corpus": write_corpus(tmp_path / "law.parquet", 20),
+        "out": str(tmp_path / "law"),
+        "seed": 0,
+    }
+    recipe = replace(RECIPE, max_steps=1, eval_every=1)
+    job = {**base, "recipe": recipe.to_dict(), "threads": 2, "jobs": [one]}
+    train.train_all(job, lambda facts: None)
+    assert asked == [(1, 2)]
     assert json.loads((tmp_path / "law" / "training.json").read_text())["threads"] == 1
