@@ -1,6 +1,7 @@
 """The candidate against the base and against the champion, on the same rows."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -309,7 +310,8 @@ def _numbers(report: EvalReport) -> dict[str, float]:
             numbers[f"cases_passed_{arm}"] = sum(passed) / len(passed)
         for task, metrics in (found["lm_eval"] or {}).items():
             for metric, value in metrics.items():
-                numbers[f"{task}_{metric}_{arm}".replace(",", "_")] = value
+                # What a metric store takes as a name.
+                numbers[re.sub(r"[^\w./-]", "_", f"{task}_{metric}_{arm}")] = value
     numbers["backward_transfer"] = report.forgetting.backward_transfer
     return {name: value for name, value in numbers.items() if value is not None}
 

@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+ROWS_AT_ONCE = 8
+
 
 def run_tasks(
     model: Any, tokenizer: Any, tasks: list[str], folder: str, limit: int | None
@@ -34,11 +36,11 @@ def run_tasks(
             f"{', '.join(sorted(manager.all_tasks)) or 'none'}"
         )
     found = harness.simple_evaluate(
-        model=models.HFLM(pretrained=model, tokenizer=tokenizer),
+        model=models.HFLM(pretrained=model, tokenizer=tokenizer, batch_size=ROWS_AT_ONCE),
         tasks=tasks,
         limit=limit,
         task_manager=manager,
-        bootstrap_iters=0,
+        bootstrap_iters=1000,  # of metrics that have no standard error in closed form
         random_seed=0,
         numpy_random_seed=0,
         torch_random_seed=0,
