@@ -40,6 +40,7 @@ from ft_resources.adapter_format import base_digest
 MAKING = 2  # raise when the same spec gives another model
 VOCABULARY = 2_048
 CONTEXT = 512
+SIZES = {"whole": (128, 352), "half": (80, 224)}  # of a hidden state, and inside a block
 ROW_TOKENS = 512
 BATCH_ROWS = 4
 RATE = 3e-3
@@ -75,10 +76,13 @@ class BaseSpec:
     steps: int = 1200
     seed: int = 0
     threads: int = 2
+    size: str = "whole"  # "half": a student of half the parameters and the same vocabulary
 
     def __post_init__(self) -> None:
         if self.kind not in {"embedded", "path", "hub"}:
             raise ValueError(f"base model: kind {self.kind!r}; allowed: embedded, path, hub")
+        if self.size not in SIZES:
+            raise ValueError(f"base model: size {self.size!r}; allowed: {', '.join(SIZES)}")
         if self.kind == "path" and not self.path:
             raise ValueError("base model: kind 'path' needs the folder of the model in 'path'")
         if self.kind == "hub" and not self.id:
@@ -152,6 +156,8 @@ def _key(texts: list[Path], spec: BaseSpec) -> str:
         "threads": max(spec.threads, BATCH_ROWS),
         "versions": {p: version(p) for p in ("torch", "transformers", "tokenizers")},
     }
+    if spec.size != "whole":
+        facts["size"] = spec.size
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -165,7 +171,7 @@ def _make(folder: Path, texts: list[Path], spec: BaseSpec, progress: Progress) -
     ids, labels = _rows(tokenizer, train, spec.seed)
     progress({"stage": "base_model", "tokens": int(ids.size), "vocabulary": len(tokenizer)})
 
-    model = _new_model(tokenizer, spec.seed)
+    model = _new_model(tokenizer, spec.seed, spec.size)
     with row_workers(spec.threads, BATCH_ROWS) as rows_map:
         losses = _train(model, ids, labels, spec, rows_map, progress)
     model.save_pretrained(folder)
@@ -258,19 +264,20 @@ def _rows(tokenizer: Any, documents: list[str], seed: int) -> tuple[Any, Any]:
     return pack([examples[i] for i in order], ROW_TOKENS, tokenizer.pad_token_id)
 
 
-def _new_model(tokenizer: Any, seed: int) -> Any:
+def _new_model(tokenizer: Any, seed: int, size: str) -> Any:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
+    hidden, intermediate = SIZES[size]
     torch.manual_seed(seed)
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
-            hidden_size=128,
+            hidden_size=hidden,
             num_hidden_layers=2,
             num_attention_heads=4,
             num_key_value_heads=4,
-            intermediate_size=352,
+            intermediate_size=intermediate,
             max_position_embeddings=CONTEXT,
             tie_word_embeddings=True,
             bos_token_id=tokenizer.bos_token_id,

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ft_assets.adapters.section import Section, number
@@ -49,6 +50,19 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def subjects_of(file: Path) -> dict[str, list[str]]:
+    """Return {subject: the conversations of its training rows}, in the order of the corpus."""
+    import pyarrow.parquet as pq
+
+    columns = pq.read_table(file, columns=["split", "group", "messages"]).to_pydict()
+    found: dict[str, list[str]] = {}
+    rows = zip(columns["split"], columns["group"], columns["messages"], strict=True)
+    for split, group, messages in rows:
+        if split == "train":
+            found.setdefault(group, []).append(messages)
+    return found
 
 
 def plan_of(values: dict[str, Any]) -> Plan:

@@ -34,24 +34,13 @@ from ft_assets.adapters.base_model import rate_share
 from ft_assets.adapters.device import choose_device
 from ft_assets.adapters.job import Progress, published, running_job
 from ft_assets.adapters.loop import BETAS
-from ft_assets.adapters.privacy import Plan, Privacy, plan_of
+from ft_assets.adapters.privacy import Plan, Privacy, plan_of, subjects_of
 from ft_assets.adapters.recipe import Recipe, recipe_from
 from ft_assets.adapters.start import save_adapter, start, target_modules
 from ft_assets.adapters.tokens import IGNORED, Tokens, encode_conversations, template_digest
 from ft_resources.adapter_format import adapter_digest, base_digest
 
 REPORT_EVERY = 10
-
-
-def subjects_of(file: Path) -> dict[str, list[str]]:
-    """Return {subject: the conversations of its training rows}, in the order of the corpus."""
-    columns = pq.read_table(file, columns=["split", "group", "messages"]).to_pydict()
-    found: dict[str, list[str]] = {}
-    rows = zip(columns["split"], columns["group"], columns["messages"], strict=True)
-    for split, group, messages in rows:
-        if split == "train":
-            found.setdefault(group, []).append(messages)
-    return found
 
 
 def train_all(job: dict[str, Any], progress: Progress) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from ft_assets.adapters.distillation_section import Distillation
 from ft_assets.adapters.preference_section import Preference
 from ft_assets.adapters.privacy import Privacy
 from ft_assets.adapters.section import Section, choice, flag, number, section
@@ -49,6 +50,7 @@ class Recipe(Section):
     eval_every: int = number(50, 1, 1_000_000)  # steps between looks at the validation split
     validation_rows: int = number(64, 1, 100_000)  # packed rows looked at, at most
     patience: int = number(3, 1, 1000)  # looks without a better loss after which training ends
+    distillation: Distillation | None = section(Distillation)  # of a teacher; distill.py alone
     preference: Preference | None = section(Preference)  # DPO after it
     privacy: Privacy | None = section(Privacy)  # differential privacy, by subject
 

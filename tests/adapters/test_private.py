@@ -10,8 +10,8 @@ from opacus.accountants import RDPAccountant
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ft_assets.adapters.privacy import Plan, Privacy, Spent, epsilon_of, plan
-from ft_assets.adapters.private import sequences, subject_losses, subjects_of, train_all, train_one
+from ft_assets.adapters.privacy import Plan, Privacy, Spent, epsilon_of, plan, subjects_of
+from ft_assets.adapters.private import sequences, subject_losses, train_all, train_one
 from ft_assets.adapters.recipe import Recipe
 from ft_assets.adapters.start import start, target_modules
 from ft_assets.adapters.tokens import IGNORED, Tokens

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ft_assets.adapters import private, train
-from ft_assets.adapters.privacy import Privacy, plan
+from ft_assets.adapters.privacy import Privacy, plan, subjects_of
 from ft_assets.adapters.recipe import Recipe
 from ft_assets.adapters.tokens import IGNORED, Tokens
 from ft_assets.corpus.redact import Placeholders
@@ -88,7 +88,7 @@ def audited(folder, table, recipe):
     }
     shared = {"base": str(base), "base_digest": digest, "threads": 1}
     if recipe.privacy:
-        subjects = len(private.subjects_of(folder / "corpus.parquet"))
+        subjects = len(subjects_of(folder / "corpus.parquet"))
         found = plan(subjects, recipe.max_steps, recipe.privacy)
         one["privacy"] = {"plan": found.to_dict(), "noise_seed": 11}
     module = private if recipe.privacy else train
@@ -134,7 +134,8 @@ def test_secrets_trained_on_without_protection_are_caught(planted, tmp_path):
 
 def test_anonymized_they_are_not_there_to_learn(planted, tmp_path):
     rules = audited(tmp_path, masked(planted), without(RECIPE))
-    assert {rule.outcome for rule in rules.values()} == {"passed"}
+    assert {rule.outcome for rule in rules.values()} == {"passed", "not_measured"}
+    assert rules["secret_exposure"].outcome == rules["identifiers_reproduced"].outcome == "passed"
     assert rules["identifiers_reproduced"].says.startswith("0 of 0 values")
 
 
@@ -184,7 +185,7 @@ def test_membership(shift, rows, outcome):
     dice = np.random.default_rng(1)
     rule = membership_rule(dice.normal(shift, 1, rows), dice.normal(0, 1, rows), seed=0)
     if outcome is None:
-        assert (rule.outcome, rule.value) == ("inconclusive", None)
+        assert (rule.outcome, rule.value) == ("not_measured", None)
         return
     assert rule.outcome == outcome
     assert rule.low < rule.value < rule.high
@@ -200,8 +201,8 @@ def test_auc_counts_ties_as_half():
 def test_stock_phrases_that_everybody_has_are_not_memorized():
     assert verbatim_rule([True] * 50, [True] * 50, 0).outcome == "passed"
     assert verbatim_rule([True] * 50, [False] * 50, 0).outcome == "failed"
-    assert verbatim_rule([True] * 29, [], 0).outcome == "passed"
-    assert verbatim_rule([True] * 30, [], 0).outcome == "inconclusive"
+    assert verbatim_rule([True] * 29, [], 0).outcome == "not_measured"
+    assert verbatim_rule([True] * 30, [], 0).outcome == "not_measured"
 
 
 def test_min_k_is_the_mean_of_the_least_likely_fifth():
