@@ -261,6 +261,9 @@ class AdapterSettings(Section):
     timeout_minutes: Annotated[float, Field(gt=0)] = 120
     encoded: str = "{state}/encoded"  # of each domain the tokens of its newest corpus
     checkpoints: str = "{state}/checkpoints"  # of trainings that have not been published
+    privacy_budget: Annotated[float, Field(gt=0)] = (
+        8.0  # epsilon of each domain, over all trainings
+    )
 
 
 class CanarySettings(Section):

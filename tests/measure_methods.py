@@ -35,9 +35,10 @@ from ft_assets.evaluation.memorization_rules import memorization_rules
 from ft_assets.evaluation.planted_secrets import plant, secrets_of
 from ft_assets.raw import schema
 from ft_assets.raw.sample_feed import write_feed
-from tests.measure import BASE_CACHE, logs_of, rows
+from tests.measure import logs_of, rows
 
 DOMAIN = "finance"
+BASE_CACHE = Path(".ft/base_models")
 BASE_STEPS = 150
 AUDIT = {"seed": 1, "planted": 8, "copies": 16, "controls": 16}
 RECIPE = Recipe(

@@ -37,7 +37,7 @@ LINEAGE = {
     "preference_pairs": {"anonymized_logs", "raw_users"},
     "review_queue": {"anonymized_logs", "feedback_signals"},
     "base_model": set(),
-    "lora_adapter": {"training_corpus", "base_model"},
+    "lora_adapter": {"training_corpus", "base_model", "preference_pairs"},
     "eval_report": {"lora_adapter", "eval_set", "base_model", "pii_tagger"},
     "canary_release": {"lora_adapter", "eval_report", "base_model"},
     "deployed_model": {"canary_release", "eval_set"},

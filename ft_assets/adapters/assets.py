@@ -10,6 +10,7 @@ import dagster as dg
 
 from ft_assets.adapters.base_model import BaseSpec
 from ft_assets.adapters.loss_curve import loss_curve
+from ft_assets.adapters.privacy_ledger import Balance, spend_privacy
 from ft_assets.adapters.recipe import load_recipe
 from ft_assets.partitions import domains
 from ft_assets.publishing import (
@@ -29,6 +30,7 @@ from ft_resources.lakefs.client import LakeFS
 from ft_resources.lakefs.ref import Ref
 from ft_resources.mlflow import MlflowTracking
 from ft_resources.trainer import LocalTrainer
+from ft_resources.vault.raw_zone import RawZone
 
 TRAINER_POOL = "trainer"
 BASE_PREFIX = "base_model/"
@@ -87,6 +89,7 @@ class AdapterConfig(dg.Config):
     code_version="1",
     pool=TRAINER_POOL,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=["preference_pairs"],  # read only where the recipe has a section `preference`
 )
 def lora_adapter(
     context: dg.AssetExecutionContext,
@@ -96,6 +99,7 @@ def lora_adapter(
     lakefs: LakeFS,
     trainer: LocalTrainer,
     mlflow: MlflowTracking,
+    raw_zone: RawZone,
 ) -> dg.MaterializeResult:
     """LoRA weights per domain, trained over the frozen base; all asked domains in one process."""
     settings = platform()
@@ -144,9 +148,21 @@ def lora_adapter(
             "replay_text": base["general_text"],
             "jobs": jobs,
         }
-        trainer.run(context, "ft_assets.adapters.train", job, work)
-
         inputs = {f"parent of {domain}": ref for domain, ref in parents.items()}
+        spent: dict[str, Balance] = {}
+        if recipe.privacy:
+            spent = spend_privacy(job, raw_zone, settings.adapters.privacy_budget)
+            trainer.run(context, "ft_assets.adapters.private", job, work)
+        else:
+            trainer.run(context, "ft_assets.adapters.train", job, work)
+        if recipe.preference:
+            pairs = _newest_pairs(context)
+            for one_job in jobs:
+                file = work / f"{one_job['domain']}-pairs.parquet"
+                file.write_bytes(lakefs.read(pairs[one_job["domain"]], "rows.parquet"))
+                one_job |= {"adapter": one_job["out"], "pairs": str(file)}
+            trainer.run(context, "ft_assets.adapters.preference", job, work)
+            inputs |= {f"pairs of {domain}": ref for domain, ref in pairs.items()}
         draft = open_draft(
             context, lakefs, lakefs.repository, {**training_corpus, "base": base_model, **inputs}
         )
@@ -179,7 +195,7 @@ def lora_adapter(
         draft.commit(f"lora_adapter: {', '.join(trained)} with recipe {recipe.name}"[:200])
         merged = draft.merge()
         for domain in trained:
-            shutil.rmtree(checkpoints / domain)
+            shutil.rmtree(checkpoints / domain, ignore_errors=True)  # a private one has none
         for domain, record in trained.items():
             refs[domain] = merged[_prefix(domain)]
             name = adapter_name(domain, record["digest"])
@@ -221,6 +237,7 @@ def lora_adapter(
                 "loss_curve": picture(
                     loss_curve(record["train_loss"], record["validation_loss"]), "loss over steps"
                 ),
+                **({"privacy_spent": spent[domain].epsilon} if domain in spent else {}),
                 "mlflow_run_id": run_id,
                 "mlflow_run": dg.MetadataValue.url(page),
             }
@@ -270,6 +287,18 @@ def _parent_job(lakefs: LakeFS, parent: Ref, folder: Path) -> dict[str, Any]:
         "base_digest": lineage["base_digest"],
         "weeks": lineage["weeks"],
     }
+
+
+def _newest_pairs(context: dg.AssetExecutionContext) -> dict[str, Ref]:
+    key = dg.AssetKey("preference_pairs")
+    found = {domain: newest_ref(context.instance, key, domain) for domain in context.partition_keys}
+    if missing := sorted(domain for domain, ref in found.items() if ref is None):
+        raise dg.Failure(
+            f"the recipe has a section preference, and there are no pairs of {', '.join(missing)}; "
+            "materialize preference_pairs first",
+            allow_retries=False,
+        )
+    return {domain: ref for domain, ref in found.items() if ref is not None}
 
 
 def _prefix(domain: str) -> str:

@@ -10,14 +10,19 @@ subject that was in one of them alone has less at stake than the sum says.
 """
 
 import fcntl
+import hashlib
 import hmac
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ft_assets.adapters.privacy import Plan, Spent, epsilon_of
+from ft_assets.adapters.privacy import Plan, Spent, epsilon_of, plan, steps_of, subjects_of
+from ft_assets.adapters.recipe import recipe_from
+from ft_resources.adapter_format import canonical
 from ft_resources.vault.audit import AuditLog
+from ft_resources.vault.raw_zone import RawZone
 from ft_resources.vault.store import KeyStore
 
 NAME = "privacy"
@@ -111,3 +116,32 @@ class PrivacyLedger:
         with self._lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def spend_privacy(job: dict[str, Any], zone: RawZone, budget: float) -> dict[str, Balance]:
+    """Plan every training of a job for private.py, enter it, and put the plan into the job.
+
+    Returns what each domain has spent. Raises as `spend` and `plan` do; what was entered
+    before that stays.
+    """
+    recipe = recipe_from(job["recipe"])
+    if recipe.privacy is None:
+        raise ValueError(f"recipe {recipe.name}: has no section privacy")
+    ledger = PrivacyLedger(zone.keys_file.parent, zone.store())
+    spent = {}
+    for one in job["jobs"]:
+        corpus = Path(one["corpus"])
+        made_of = {
+            "corpus": hashlib.sha256(corpus.read_bytes()).hexdigest(),
+            "base": job["base_digest"],
+            "recipe": job["recipe"],
+            "seed": one["seed"],
+        }
+        training = hashlib.sha256(canonical(made_of)).hexdigest()
+        subjects = len(subjects_of(corpus))
+        steps = steps_of(subjects, recipe.privacy, recipe.max_steps, recipe.max_epochs)
+        planned = plan(subjects, steps, recipe.privacy)
+        spent[one["domain"]] = ledger.spend(one["domain"], training, planned, budget)
+        seed = ledger.noise_seed(one["domain"], training)
+        one["privacy"] = {"plan": planned.to_dict(), "noise_seed": seed}
+    return spent

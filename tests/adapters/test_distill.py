@@ -127,8 +127,8 @@ def test_the_gain_is_counted_from_the_larger_base():
 
 
 def test_what_does_not_fit_is_refused(job, tmp_path):
+    plain = replace(RECIPE, distillation=None).to_dict()
     with pytest.raises(ValueError, match="no section distillation"):
-        plain = replace(RECIPE, distillation=None).to_dict()
         distill_all({**job, "recipe": plain}, lambda facts: None)
     with pytest.raises(ValueError, match=r"student at .* has digest"):
         distill_all({**job, "student_digest": "0" * 64}, lambda facts: None)
