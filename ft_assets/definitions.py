@@ -19,6 +19,7 @@ import ft_assets.deployment.assets as deployment
 import ft_assets.evaluation.assets as evaluation
 import ft_assets.feedback.assets as feedback
 import ft_assets.monitoring.assets as monitoring
+import ft_assets.monitoring.cost_assets as cost
 import ft_assets.raw.assets as raw
 from ft_assets.publishing import RefIOManager
 from ft_assets.settings import Platform, platform
@@ -38,7 +39,7 @@ from ft_sensors.reports import report_new_weeks
 from ft_sensors.tagger import make_pii_tagger
 
 CORPUS = (tagging, screening, deduplication, corpus)
-STAGES = (raw, *CORPUS, feedback, adapters, evaluation, deployment, monitoring)
+STAGES = (raw, *CORPUS, feedback, adapters, evaluation, deployment, monitoring, cost)
 
 
 def resources(settings: Platform) -> dict[str, object]:

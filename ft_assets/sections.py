@@ -364,6 +364,26 @@ class VaultSettings(Section):
     roles: dict[str, VaultRole] = {}  # who may see originals; none by default
 
 
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class CostSettings(Section):
+    """The price table: what the seconds of a training are taken to cost (decision 24)."""
+
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
+    cpu_hour: NotNegative = 0.04  # money per hour of one core
+    gpu_hour: NotNegative = 2.50  # money per hour of one GPU
+    kwh: NotNegative = 0.0  # money per kWh, where the prices per hour do not have it in them
+    core_watts: NotNegative = 10.0  # of one busy core, with its share of the board
+    gpu_watts: NotNegative = 400.0  # of one busy GPU
+    memory_watts_per_gib: NotNegative = 0.3725  # Lannelongue et al. 2021
+    overhead: Annotated[float, Field(ge=1)] = 1.2  # power usage effectiveness of the building
+    co2e_grams_per_kwh: NotNegative = 400.0  # of the grid the machines hang on
+    # Energy by codecarbon (extra `energy`) in place of the watts above, with the grid of this
+    # country: ISO 3166, three letters. null: the arithmetic over the table.
+    codecarbon_country: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+
+
 class MlflowSettings(Section):
     tracking_uri: str = "sqlite:///{state}/mlflow/mlflow.db"
     artifacts: str = "{state}/mlflow/artifacts"

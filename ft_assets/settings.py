@@ -35,6 +35,7 @@ from ft_assets.sections import (
     BaseModelSettings,
     CanarySettings,
     CorpusPolicy,
+    CostSettings,
     Domain,
     DomainAnonymization,
     DriftSettings,
@@ -66,6 +67,7 @@ class Platform(Section):
     evaluation: EvaluationSettings = EvaluationSettings()
     canary: CanarySettings = CanarySettings()
     drift: DriftSettings = DriftSettings()
+    costs: CostSettings = CostSettings()
     services: Services = Services()
     versioning: Versioning = Versioning()
     mlflow: MlflowSettings = MlflowSettings()

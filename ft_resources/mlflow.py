@@ -7,6 +7,7 @@ functions: it takes seconds, and loading the definitions must not.
 """
 
 import fcntl
+import json
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,11 +17,15 @@ from urllib.parse import unquote, urlparse
 
 import dagster as dg
 
+from ft_resources.lakefs.ref import Ref
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+DATASET_DIGEST = 36  # characters, the most that MLflow keeps; the whole one is in the source
 
 
 class MlflowTracking(dg.ConfigurableResource):
@@ -82,9 +87,14 @@ class MlflowTracking(dg.ConfigurableResource):
         params: Mapping[str, Any],
         series: Mapping[str, Sequence[tuple[int, float]]],
         metrics: Mapping[str, float],
+        datasets: Mapping[str, Ref],
         folder: Path,
     ) -> tuple[str, str]:
-        """Log one adapter as a nested run; (its run id, the address of its page)."""
+        """Log one adapter as a nested run; (its run id, the address of its page).
+
+        `params` are recipe, seed and environment; `datasets` what it learned from, by name, each
+        with its lakeFS commit and digest.
+        """
         import mlflow
         from mlflow.entities import Metric
 
@@ -97,6 +107,7 @@ class MlflowTracking(dg.ConfigurableResource):
                 for step, value in values
             ] + [Metric(key, value, now, 0) for key, value in metrics.items()]
             client.log_batch(run.info.run_id, metrics=points)
+            client.log_inputs(run.info.run_id, _dataset_inputs(datasets))
             mlflow.log_artifacts(str(folder), "adapter")
             return run.info.run_id, self.run_page(run.info.experiment_id, run.info.run_id)
 
@@ -134,6 +145,24 @@ class ModelRegistry(dg.ConfigurableResource):
 
     def drop_alias(self, domain: str, alias: str) -> None:
         registry_client(self.tracking_uri).delete_registered_model_alias(domain, alias)
+
+
+def _dataset_inputs(datasets: Mapping[str, Ref]) -> list["DatasetInput"]:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    context = InputTag("mlflow.data.context", "training")
+    return [
+        DatasetInput(
+            Dataset(
+                name=name,
+                digest=ref.digest[:DATASET_DIGEST],
+                source_type="lakefs",
+                source=json.dumps({"uri": ref.uri, **ref.to_dict()}, sort_keys=True),
+            ),
+            [context],
+        )
+        for name, ref in datasets.items()
+    ]
 
 
 def registry_client(tracking_uri: str) -> "MlflowClient":

@@ -43,6 +43,7 @@ LINEAGE = {
     "deployed_model": {"canary_release", "eval_set"},
     "drift_report": {"anonymized_logs", "deployed_model"},
     "serving_report": {"deployed_model"},
+    "cost_report": {"lora_adapter", "eval_report"},
 }
 WHOLE = {"base_model", "domain_profiles", "pii_tagger"}
 

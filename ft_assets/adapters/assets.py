@@ -9,6 +9,8 @@ from typing import Any
 import dagster as dg
 
 from ft_assets.adapters.base_model import BaseSpec
+from ft_assets.adapters.cost import Prices, cost_of, summary
+from ft_assets.adapters.environment import file_digest, machine, versions
 from ft_assets.adapters.loss_curve import loss_curve
 from ft_assets.adapters.privacy_ledger import Balance, spend_privacy
 from ft_assets.adapters.recipe import load_recipe
@@ -146,8 +148,11 @@ def lora_adapter(
             "recipe": recipe.to_dict(),
             "threads": settings.adapters.threads,
             "replay_text": base["general_text"],
+            "energy_country": settings.costs.codecarbon_country,
             "jobs": jobs,
         }
+        texts = {name: file_digest(Path(name)) for name in base["general_text"]}
+
         inputs = {f"parent of {domain}": ref for domain, ref in parents.items()}
         spent: dict[str, Balance] = {}
         if recipe.privacy:
@@ -178,6 +183,8 @@ def lora_adapter(
                 "base_digest": base["digest"],
                 "recipe": recipe.to_dict(),
                 "seed": seed,
+                "versions": versions(),
+                "general_text": texts,
                 "adapter": adapter_name(domain, record["digest"]),
                 "digest": record["digest"],
                 "parent": {"digest": record["parent"], **parents[domain].to_dict()}
@@ -199,6 +206,7 @@ def lora_adapter(
         for domain, record in trained.items():
             refs[domain] = merged[_prefix(domain)]
             name = adapter_name(domain, record["digest"])
+            cost = cost_of(record, Prices.of(settings.costs.model_dump()))
             run_id, page = mlflow.log_adapter(
                 name,
                 tags={
@@ -209,12 +217,19 @@ def lora_adapter(
                     "lakefs/adapter": refs[domain].uri,
                     "base_digest": base["digest"],
                 },
-                params={**recipe.to_dict(), "seed": seed, "threads": settings.adapters.threads},
+                params={
+                    **recipe.to_dict(),
+                    "seed": seed,
+                    "threads": settings.adapters.threads,
+                    **versions(),
+                    **machine(),
+                },
                 series={
                     "train_loss": record["train_loss"],
                     "validation_loss": record["validation_loss"],
                 },
-                metrics={"tokens": record["tokens"], "seconds": record["seconds"]},
+                metrics=cost.metrics(),
+                datasets={"training_corpus": training_corpus[domain], "base_model": base_model},
                 folder=work / "adapters" / domain,
             )
             facts[domain] = {
@@ -230,6 +245,8 @@ def lora_adapter(
                 "stopped_early": record["stopped_early"],
                 "tokens": record["tokens"],
                 "seconds": record["seconds"],
+                "cost": dg.MetadataValue.json(cost.to_dict()),
+                "cost_summary": summary(cost),
                 "loss": markdown_table(
                     ["step", "validation loss"],
                     [[s, f"{v:.3f}"] for s, v in record["validation_loss"]],
@@ -250,6 +267,7 @@ MEASURED = (  # differ run by run
     "cpu_seconds",
     "tokens_per_second",
     "peak_memory_mib",
+    "energy",
     "resumed_at",
     "checkpoints",
     "checkpoint_seconds",

@@ -30,6 +30,19 @@ def choose_precision(wanted: str, device: str) -> Any:
     return {"bf16": torch.bfloat16, "fp32": torch.float32}[wanted]
 
 
+def peak_memory_mib(device: str) -> float:
+    """Of this process so far: memory of the GPU that it computes on, else resident memory."""
+    import resource
+    import sys
+
+    import torch
+
+    if device == "cuda":
+        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)
+
+
 def autocast(device: str, dtype: Any) -> Any:
     import torch
 

@@ -3,8 +3,8 @@
     python -m ft_assets.adapters.train JOB.json
 
 JOB.json: {"base": folder, "base_digest": hex, "recipe": {every field of Recipe}, "threads": n,
-"replay_text": [files], "jobs": [{"domain", "corpus": Parquet, "out": folder, "seed"}, ...]}. A job
-may have three more fields:
+"replay_text": [files], "jobs": [{"domain", "corpus": Parquet, "out": folder, "seed"}, ...]}, and
+"energy_country" where energy.py is to count energy. A job may have three more fields:
 "tokens": {"folder", "corpus": digest}: where what is encoded is kept, and read the next time;
 "checkpoints": folder: where a run that is killed leaves what the next run of the same job goes on
 from; the caller removes it when it has the result;
@@ -32,8 +32,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ft_assets.adapters.checkpoint import Checkpoints
-from ft_assets.adapters.device import check_hardware, choose_device, choose_precision
+from ft_assets.adapters.device import (
+    check_hardware,
+    choose_device,
+    choose_precision,
+    peak_memory_mib,
+)
 from ft_assets.adapters.document_attention import keep_documents_apart
+from ft_assets.adapters.energy import metered
 from ft_assets.adapters.job import Progress, published, running_job
 from ft_assets.adapters.loop import Training, keep_general, mean_loss
 from ft_assets.adapters.recipe import Recipe, recipe_from
@@ -58,6 +64,7 @@ class Shared:
     facts: dict[str, Any]  # of the record of each training
     rows_map: Map
     progress: Progress
+    energy_country: str | None  # where codecarbon counts the energy
 
 
 def train_all(job: dict[str, Any], progress: Progress) -> None:
@@ -109,7 +116,9 @@ def train_all(job: dict[str, Any], progress: Progress) -> None:
             general = read_general(texts, tokenizer, recipe)
             base_loss = mean_loss(base, general.measured, precision, rows_map)
         shared = Shared(
-            base, found, tokenizer, recipe, targets, general, base_loss, facts, rows_map, progress
+            *(base, found, tokenizer, recipe, targets, general, base_loss, facts, rows_map),
+            progress,
+            job.get("energy_country"),
         )
         for one in job["jobs"]:
             checkpoints = None
@@ -162,7 +171,8 @@ def _train_one(one: dict[str, Any], shared: Shared, checkpoints: Checkpoints | N
     replay = general.replay if general is not None and recipe.replay_share else None
     batches = Batches(corpus.train, corpus.history, replay, recipe, seed)
     training = Training(begun.model, begun.weights, batches, corpus.validation, recipe)
-    course = training.run(domain, shared.rows_map, progress, checkpoints)
+    with metered(shared.energy_country) as energy:
+        course = training.run(domain, shared.rows_map, progress, checkpoints)
     kept = {}
     if general is not None and recipe.max_general_rise:
         kept = keep_general(
@@ -187,6 +197,8 @@ def _train_one(one: dict[str, Any], shared: Shared, checkpoints: Checkpoints | N
             **kept,
             "seconds": round(time.monotonic() - began, 2),
             "cpu_seconds": round(time.process_time() - cpu, 2),
+            "peak_memory_mib": peak_memory_mib(shared.facts["device"]),
+            "energy": energy,
         }
         (work / "training.json").write_text(json.dumps(record, indent=1), "utf-8")
     if recipe.method != "full":
