@@ -13,6 +13,7 @@ import typer
 from ft_assets.adapters.commands import app as adapters_app
 from ft_assets.corpus.tagger.commands import app as pii_app
 from ft_assets.evaluation.gate_cli import gate_app
+from ft_assets.evidence import commands as evidence_commands
 from ft_assets.raw.quarantine_cli import app as quarantine_app
 from ft_assets.vault_cli import vault_app
 
@@ -31,6 +32,8 @@ app.add_typer(adapters_app, name="adapters")
 app.add_typer(pii_app, name="pii")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(vault_app, name="vault")
+app.command()(evidence_commands.evidence)
+app.command()(evidence_commands.reproduce)
 
 PlatformFile = Annotated[
     Path, typer.Option("--platform", envvar="FT_PLATFORM", help="The platform file.")

@@ -17,6 +17,7 @@ import ft_assets.corpus.screen_assets as screening
 import ft_assets.corpus.tagger_assets as tagging
 import ft_assets.deployment.assets as deployment
 import ft_assets.evaluation.assets as evaluation
+import ft_assets.evidence.assets as evidence
 import ft_assets.feedback.assets as feedback
 import ft_assets.monitoring.assets as monitoring
 import ft_assets.monitoring.cost_assets as cost
@@ -39,7 +40,7 @@ from ft_sensors.reports import report_new_weeks
 from ft_sensors.tagger import make_pii_tagger
 
 CORPUS = (tagging, screening, deduplication, corpus)
-STAGES = (raw, *CORPUS, feedback, adapters, evaluation, deployment, monitoring, cost)
+STAGES = (raw, *CORPUS, feedback, adapters, evaluation, deployment, monitoring, cost, evidence)
 
 
 def resources(settings: Platform) -> dict[str, object]:

@@ -17,5 +17,5 @@ CORPUS = (
     *("influence_report", "passage_signatures", "duplicate_clusters"),
     *("eval_set", "training_corpus"),
 )
-RELEASE = ("eval_report", "cost_report", "canary_release", "deployed_model")
+RELEASE = ("eval_report", "cost_report", "canary_release", "deployed_model", "evidence_pack")
 RETRAINED = (*SOURCES, *CORPUS, "lora_adapter", *RELEASE)  # of one domain, once its weeks are there

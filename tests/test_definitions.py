@@ -44,6 +44,7 @@ LINEAGE = {
     "drift_report": {"anonymized_logs", "deployed_model"},
     "serving_report": {"deployed_model"},
     "cost_report": {"lora_adapter", "eval_report"},
+    "evidence_pack": {"deployed_model"},
 }
 WHOLE = {"base_model", "domain_profiles", "pii_tagger"}
 
@@ -89,6 +90,7 @@ def test_checks_that_guard_are_blocking():
         **{(asset, "great_expectations"): True for asset in suite_names()},
         **{(asset, "great_expectations_unusual"): False for asset in suite_names()},
         ("eval_report", "promotion_gate"): True,
+        ("evidence_pack", "evidence_holds"): False,
         ("deployed_model", "canary"): False,  # a canary that was rolled back is an answer
     }
 

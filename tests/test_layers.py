@@ -16,7 +16,10 @@ FACING = {
 }
 # Not a stage: what drives the graph from outside, with the instance's own API.
 OUTSIDE = {"demo", "status.py", "quarantine_cli.py"}
-STAGES = ["raw", "corpus", "feedback", "adapters", "evaluation", "deployment", "monitoring"]
+STAGES = [
+    *("raw", "corpus", "feedback", "adapters", "evaluation", "deployment", "monitoring"),
+    "evidence",
+]
 HEAVY = ["torch", "transformers", "peft", "mlflow", "great_expectations", "evidently"]
 
 

@@ -88,6 +88,28 @@ def test_commit_and_merge_carry_the_lineage(store, main):
     assert META.items() <= merge.metadata.items()
 
 
+def test_history_says_which_commit_wrote_a_path(store):
+    first = published(store, "a/", {"x": b"1"}, "one")
+    other = published(store, "b/", {"x": b"1"}, "two")
+    again = published(store, "a/", {"x": b"1"}, "three")  # equal: names the commit of b/
+    assert again.commit == other.commit == store.head(store.repository)
+    [written] = store.history(again.repository, again.commit, "a/")
+    assert written.metadata == META
+    assert store.read(replace(first, commit=written.commit), "x") == b"1"
+    assert written.at > 1_700_000_000
+    second = published(store, "a/", {"x": b"2"}, "four")
+    contents = [
+        store.read(replace(second, commit=one.commit), "x")
+        for one in store.history(second.repository, second.commit, "a/")
+    ]
+    assert contents == [b"2", b"1"]
+    assert list(store.history(second.repository, second.commit, "c/")) == []
+    with pytest.raises(FileNotFoundError, match="no commit"):
+        next(store.history(second.repository, "0" * 64, "a/"))
+    with pytest.raises(FileNotFoundError, match="no repository"):
+        store.head("nowhere")
+
+
 def test_nothing_is_on_main_before_the_merge(store, repository, main):
     before = main.head.id
     work = draft(store)
