@@ -278,6 +278,8 @@ class _Loop:
             now = self.watch.facts("deployed_model", domain)["champion"]
             if ended.status == "SUCCESS" or now != self.models[domain]["deployed"]:
                 raise DemoError(f"the bad adapter {report['adapter']} was not refused")
+            if report["gate"] == "passed":  # the report of the one that serves
+                raise DemoError(f"the bad adapter was not judged: {self.watch.error_of(run)}")
             self.refused = {
                 "domain": domain,
                 "adapter": report["adapter"],
