@@ -166,6 +166,12 @@ class LmEvalSettings(Section):
     limit: Annotated[int, Field(ge=1)] | None = None  # examples of a task
 
 
+class MemorizationSettings(Section):
+    """What an adapter remembers of its training rows: evaluation/memorization.py."""
+
+    rows: Annotated[int, Field(ge=30)] = 100  # trained on, and as many that were not
+
+
 class EvaluationSettings(Section):
     """What a candidate is compared by; docs/evaluation.md."""
 
@@ -185,6 +191,7 @@ class EvaluationSettings(Section):
     bias: BiasSettings | None = None
     judge_model: JudgeModelSettings | None = None
     lm_eval: LmEvalSettings | None = None
+    memorization: MemorizationSettings | None = None
     scores: str = "{state}/scores"  # what was scored before, by digest
     resamples: Annotated[int, Field(ge=100)] = 2000
     seed: int = 0

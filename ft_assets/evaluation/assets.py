@@ -15,6 +15,7 @@ from ft_assets.evaluation.checks import GATE_CHECK, gate_result, rules
 from ft_assets.evaluation.forgetting import Forgetting, forgetting
 from ft_assets.evaluation.judge import COMPARED, Judged, general_loss, judge, row_losses
 from ft_assets.evaluation.limits import limits_of
+from ft_assets.evaluation.memorization_rules import memorization_rules
 from ft_assets.evaluation.report import EvalReport, as_html, as_markdown
 from ft_assets.evaluation.review_sample import COLUMNS, review_sample
 from ft_assets.evaluation.rules import Decision, Rule
@@ -88,6 +89,8 @@ def eval_report(
 
     forgot = _forgetting(context, lakefs, domain, table, scores["arms"], arms)
     extra = [forgot.rule] if forgot.rule else []
+    if "memorization" in scores:
+        extra += memorization_rules(scores["memorization"])
     decision, judged = decide(scores["arms"], table, domain, extra)
     review = _review(scores["arms"], table, domain, arms.names["candidate"])
     training = arms.lineage["candidate"]["training"]
@@ -191,11 +194,18 @@ def _score(
         "out": str(work / SCORES),
         "cases": [str(file) for file in _case_files(domain)],
     }
-    if settings.few_shot:
-        corpus = Ref(**arms.lineage["candidate"]["corpus"])
-        (work / "corpus.parquet").write_bytes(lakefs.read(corpus, "rows.parquet"))
-        few_shot = settings.few_shot.model_dump()
-        one_job["few_shot"] = {**few_shot, "corpus": str(work / "corpus.parquet")}
+    if settings.few_shot or settings.memorization:
+        trained_on = Ref(**arms.lineage["candidate"]["corpus"])
+        corpus = work / "corpus.parquet"
+        corpus.write_bytes(lakefs.read(trained_on, "rows.parquet"))
+        if settings.few_shot:
+            one_job["few_shot"] = {**settings.few_shot.model_dump(), "corpus": str(corpus)}
+        if settings.memorization:
+            # Cases of the domain are other texts than logs: they would tell members apart.
+            held_out = work / "held_out.parquet"
+            held_out.write_bytes(to_parquet(table[table["origin"] == "held_out"]))
+            asked = {**settings.memorization.model_dump(), "corpus": str(corpus)}
+            one_job["memorization"] = {**asked, "held_out": str(held_out)}
     job: dict[str, Any] = {
         "base": arms.base["folder"],
         "base_digest": arms.base["digest"],

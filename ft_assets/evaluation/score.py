@@ -9,7 +9,8 @@ An arm that is null is the base alone; leave an arm out that does not exist. May
 "cache": folder of score_cache.py, "tagger": folder of the detector's files, "toxicity_limit": 0 to
 1, "bias": {"file", "pairs"}, "judge_model": {"url", "model", "timeout_seconds"}, "lm_eval"
 (lm_eval_tasks.py); and of one job "few_shot": {"corpus": Parquet, "tokens", "examples", "rows"},
-"cases": [files].
+"cases": [files], "memorization":
+{"corpus": Parquet, "held_out": Parquet, "rows": n} (memorization.py, of the candidate).
 
 `out` holds per arm: rows [{row_id, nll, tokens}] in the order of the Parquet file (nll: sum over
 the tokens of the last answer, given all before it), perplexity, general {perplexity, tokens,
@@ -289,6 +290,8 @@ def score_all(job: dict[str, Any], progress: Progress) -> None:
                 "seconds": round(time.monotonic() - began, 2),
                 "cpu_seconds": round(time.process_time() - cpu, 2),
             }
+            if one.get("memorization"):
+                result["memorization"] = _remembered(base, tokenizer, one, job["seed"])
             out = Path(one["out"])
             out.parent.mkdir(parents=True, exist_ok=True)
             work = out.with_name(f".{out.name}.writing")
@@ -306,6 +309,20 @@ def _detector(folder: str | None) -> tuple[Detector, str]:
     files = {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}
     digest = hashlib.sha256(b"\0".join(files.values())).hexdigest()
     return detector_from(files), digest
+
+
+def _remembered(base: Any, tokenizer: Any, one: dict[str, Any], seed: int) -> dict[str, Any]:
+    from ft_assets.evaluation.memorization import audit
+
+    asked = one["memorization"]
+    named = {
+        "domain": one["domain"],
+        "adapter": one["arms"]["candidate"],
+        "corpus": asked["corpus"],
+        "held_out": asked["held_out"],
+        "planted": None,
+    }
+    return {"seed": seed, **audit(base, tokenizer, named, asked["rows"], seed)}
 
 
 def few_shot_arm(

@@ -17,6 +17,7 @@ from ft_assets.adapters.tokens import IGNORED, Tokens
 from ft_assets.corpus.detector import Detector
 from ft_assets.evaluation.answers import flagged, generate
 from ft_assets.evaluation.likelihood import _windows
+from ft_assets.evaluation.memorization_rules import memorization_rules
 from ft_assets.evaluation.score import armed, sampled, score_all
 
 # peft 0.21 asks transformers 5.24 by an old name.
@@ -130,12 +131,16 @@ def test_what_else_an_arm_is_asked(base, adapter, tmp_path, monkeypatch):
                 "arms": {"base": None, "candidate": str(adapter)},
                 "out": str(tmp_path / "out.json"),
                 "cases": [str(cases)],
+                "memorization": {"corpus": str(corpus), "held_out": rows, "rows": 30},
                 "few_shot": {"corpus": str(corpus), "tokens": 120, "examples": 3, "rows": 5},
             }
         ],
     }
     score_all(job, lambda facts: None)
-    found = json.loads((tmp_path / "out.json").read_text())["arms"]
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert len(result["memorization"]["membership"]["members"]) == 6
+    assert "membership_inference" in {r.rule for r in memorization_rules(result["memorization"])}
+    found = result["arms"]
     assert found["base"]["bias"] == {"stereotype": [True, False], "kinds": ["age", "age"]}
     verdicts = {case["name"]: case["passed"] for case in found["base"]["cases"]}
     assert verdicts == {"pick": True, "any": True, "none": False}
