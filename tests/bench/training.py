@@ -1,0 +1,229 @@
+"""Training against transformers' Trainer and TRL, and several jobs in one process against one each.
+
+    python -m tests.bench.training
+
+Conversations of the sample feed and a small embedded base that is made once (.ft/bench). Every
+trainer runs in a process of its own, on one thread, over the same conversations once, with the same
+base, rank and rate; its batch is the fastest of those tried by hand at which its held-out loss was
+no worse than with a smaller one. Speeds are tokens of conversations, without padding, per second of
+CPU in the loop; medians over seeds, in turn. A goal of speed holds only if our held-out loss, as a
+mean over the seeds, is no higher than the peer's. TRL needs `pip install '.[bench]'`; of its three
+settings the fastest on the first seed is run on the others.
+"""
+
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.bench.timing import Measure, faster, missing
+
+CACHE = Path(__file__).parent.parent.parent / ".ft" / "bench" / "base_models"
+BASE_STEPS = 300
+DOMAIN = "healthcare"
+TRAIN_TOKENS, HELD_OUT = 40_000, 80
+SEEDS = (0, 1, 2)
+ROW_TOKENS, RANK, RATE = 512, 16, 5e-3
+# Rows of a batch: conversations for the padded ones, rows of ROW_TOKENS for the packed ones.
+BATCH_ROWS = {"ours": 1, "hf": 4, "trl": 4, "trl packed": 1, "trl wrapped": 1}
+TRL = ("trl", "trl packed", "trl wrapped")
+UNIT = "tokens / CPU s"
+HF_GOAL, TRL_GOAL, WARM_GOAL = 2, 1.8, 2
+JOBS, JOB_STEPS = 8, 10
+
+
+def measures() -> Iterator[Measure]:
+    from ft_assets.adapters.base_model import BaseSpec, ensure_base
+
+    CACHE.mkdir(parents=True, exist_ok=True)
+    folder, digest = ensure_base(CACHE, BaseSpec("embedded", steps=BASE_STEPS), lambda facts: None)
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        conversations = sample_conversations(work)
+        write_tokens(work / "tokens.npz", folder, conversations)
+        yield from _against_peers(work, folder)
+        yield _warm(work, folder, digest, conversations)
+
+
+def sample_conversations(work: Path) -> list[list[dict[str, str]]]:
+    """Questions and answers of the logs and annotations of a domain, each once, shuffled."""
+    from ft_assets.raw.sample_feed import write_feed
+
+    write_feed(work / "feed", weeks=4)
+    found: dict[tuple[str, str], None] = {}
+    for file in ("annotations.jsonl", "logs.jsonl"):
+        for path in sorted((work / "feed" / DOMAIN).glob(file.replace(".", "*."))):
+            for line in path.read_text("utf-8", errors="replace").splitlines():
+                try:
+                    row = json.loads(line)
+                except json.JSONDecodeError:
+                    continue  # the feed has broken lines on purpose
+                if isinstance(row, dict) and row.get("prompt") and row.get("response"):
+                    found[str(row["prompt"]), str(row["response"])] = None
+    pairs = list(found)
+    return [
+        [
+            {"role": "user", "content": pairs[i][0]},
+            {"role": "assistant", "content": pairs[i][1]},
+        ]
+        for i in np.random.default_rng(0).permutation(len(pairs))
+    ]
+
+
+def write_tokens(file: Path, base: Path, conversations: list[Any]) -> None:
+    from transformers import AutoTokenizer
+
+    from ft_assets.adapters.tokens import encode_conversations
+
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    encoded = encode_conversations(tokenizer, conversations, train_on="responses")
+    encoded = [one for one in encoded if len(one.ids) <= ROW_TOKENS]
+    columns: dict[str, Any] = {}
+    ends = np.cumsum([len(one.ids) for one in encoded[HELD_OUT:]])
+    last = HELD_OUT + int(np.searchsorted(ends, TRAIN_TOKENS)) + 1
+    for prefix, part in (("held_", encoded[:HELD_OUT]), ("", encoded[HELD_OUT:last])):
+        columns[f"{prefix}ids"] = np.concatenate([one.ids for one in part])
+        columns[f"{prefix}labels"] = np.concatenate([one.labels for one in part])
+        columns[f"{prefix}lengths"] = np.array([len(one.ids) for one in part])
+    np.savez(file, **columns)
+
+
+def _against_peers(work: Path, base: Path) -> Iterator[Measure]:
+    lacking = [n for n in ("datasets", "accelerate", "trl") if not importlib.util.find_spec(n)]
+    precision = _precision()
+    best, runs = "trl", {}
+    for seed in SEEDS:
+        trl = () if lacking else TRL if seed == SEEDS[0] else (best,)
+        hf = () if set(lacking) & {"datasets", "accelerate"} else ("hf",)
+        for trainer in ("ours", *hf, *trl):
+            job = {
+                "trainer": trainer,
+                "base": str(base),
+                "tokens": str(work / "tokens.npz"),
+                "batch_rows": BATCH_ROWS[trainer],
+                "row_tokens": ROW_TOKENS,
+                "rate": RATE,
+                "rank": RANK,
+                "seed": seed,
+                "threads": 1,
+                "precision": precision,
+            }
+            runs.setdefault(trainer, []).append(_run("tests.bench.trainers", job, work))
+        if trl and seed == SEEDS[0]:
+            best = max(TRL, key=lambda name: runs[name][0]["tokens_per_second"])
+    why = f"{', '.join(lacking)} missing: pip install '.[bench]'"
+    for measure, trainer, goal in (
+        ("train_vs_hf_trainer", "hf", HF_GOAL),
+        ("train_vs_trl", best, TRL_GOAL),
+    ):
+        if trainer in runs:
+            yield _compared(measure, runs["ours"], runs[trainer], goal, f"{trainer}, {precision}")
+        else:
+            yield missing(measure, UNIT, f"ours / peer >= {goal}, loss no higher", why)
+
+
+def _compared(measure: str, ours: list[Any], peer: list[Any], goal: float, what: str) -> Measure:
+    speeds = [statistics.median(run["tokens_per_second"] for run in side) for side in (ours, peer)]
+    losses = [[run["held_out_loss"] for run in side] for side in (ours, peer)]
+    means = [statistics.fmean(side) for side in losses]
+    spreads = [statistics.stdev(side) for side in losses]
+    ratio = speeds[0] / speeds[1]
+    return {
+        "measure": measure,
+        "ours": round(speeds[0]),
+        "peer": round(speeds[1]),
+        "unit": UNIT,
+        "ratio": round(ratio, 2),
+        "goal": f"ours / peer >= {goal:g}, loss no higher",
+        "holds": ratio >= goal and means[0] <= means[1],
+        "note": (
+            f"{what}; held-out loss {means[0]:.3f} (sd {spreads[0]:.3f}) against "
+            f"{means[1]:.3f} (sd {spreads[1]:.3f}), {len(ours)} seeds"
+        ),
+    }
+
+
+def _precision() -> str:
+    """What the processor computes: bf16 emulated is slower than fp32, for every trainer."""
+    import torch
+
+    from ft_assets.adapters.device import choose_precision
+
+    return "bf16" if choose_precision("auto", "cpu") == torch.bfloat16 else "fp32"
+
+
+def _run(module: str, job: dict[str, Any], work: Path) -> Any:
+    file = work / "job.json"
+    file.write_text(json.dumps(job), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", module, str(file)],
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith('{"tokens"')]
+    return json.loads(lines[-1]) if lines else None
+
+
+def _warm(work: Path, base: Path, digest: str, conversations: list[Any]) -> Measure:
+    """Wall seconds of short trainings of several domains: in one process, and one after the other
+    in a process each, as separate runs would."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from ft_assets.adapters.recipe import Recipe
+
+    recipe = Recipe(
+        "bench",
+        rank=RANK,
+        learning_rate=RATE,
+        max_steps=JOB_STEPS,
+        max_epochs=100,
+        row_tokens=256,
+        batch_rows=2,
+        eval_every=JOB_STEPS,
+        validation_rows=2,
+    )
+    jobs = []
+    for n in range(JOBS):
+        file = work / f"domain{n}.parquet"
+        part = [json.dumps(one) for one in conversations[n * 40 : n * 40 + 120]]
+        split = ["validation"] * 8 + ["train"] * (len(part) - 8)
+        pq.write_table(pa.table({"split": split, "messages": part}), file)
+        out = str(work / "out" / f"domain{n}")
+        jobs.append({"domain": f"domain{n}", "corpus": str(file), "out": out, "seed": 0})
+    whole = {
+        "base": str(base),
+        "base_digest": digest,
+        "recipe": recipe.to_dict(),
+        "threads": 1,
+        "replay_text": [],
+    }
+
+    def seconds(parts: list[list[Any]]) -> float:
+        began = time.perf_counter()
+        for part in parts:
+            _run("ft_assets.adapters.train", {**whole, "jobs": part}, work)
+        return time.perf_counter() - began
+
+    ours, peer = seconds([jobs]), seconds([[one] for one in jobs])
+    return {
+        **faster("warm_jobs_vs_separate", ours, peer, WARM_GOAL),
+        "note": f"{JOBS} domains, {JOB_STEPS} steps each",
+    }
+
+
+if __name__ == "__main__":
+    for line in measures():
+        print(json.dumps(line), flush=True)
