@@ -10,6 +10,7 @@ evaluation.
 
 import math
 import time
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,7 +23,7 @@ from ft_assets.adapters.job import Progress
 from ft_assets.adapters.recipe import Recipe
 from ft_assets.adapters.rows import Batches, Rows
 from ft_assets.adapters.tokens import IGNORED
-from ft_assets.adapters.workers import Map, add_gradients, one_by_one, token_losses
+from ft_assets.adapters.workers import Batch, Map, add_gradients, one_by_one, token_losses
 
 REPORT_EVERY = 10
 LOSS_EVERY = 5  # steps between the points of the loss curve that is kept
@@ -69,6 +70,23 @@ class Training:
 
         Raises FloatingPointError, naming domain and step, when the loss is not finite.
         """
+        turns = self.turns(domain, rows_map, progress, checkpoints)
+        loss: float | None = None
+        while True:
+            try:
+                batches = next(turns) if loss is None else turns.send(loss)
+            except StopIteration as end:
+                return end.value
+            loss = sum(
+                add_gradients(self.model, self.weights, batch, self._precision, rows_map)
+                for batch in batches
+            )
+
+    def turns(
+        self, domain: str, rows_map: Map, progress: Progress, checkpoints: Checkpoints | None
+    ) -> Generator[list[Batch], float, Course]:
+        """`run` without the gradients: gives the batches of a step, and is sent their loss once
+        their gradients are added to the weights."""
         course, steps = self.course, self.batches.steps
         if checkpoints is not None and (found := checkpoints.newest()) is not None:
             self._go_on(*found)
@@ -77,7 +95,10 @@ class Training:
         self.model.train()
         while not self._ended:
             step = course.steps + 1
-            loss = self._step(step, rows_map)
+            batches = self.batches.next_step()
+            course.tokens += sum(batch.tokens for batch in batches)
+            loss = yield batches
+            self._update(step)
             if not math.isfinite(loss):
                 raise FloatingPointError(
                     f"{domain}: loss {loss} at step {step}; lower learning_rate (now "
@@ -105,20 +126,15 @@ class Training:
         progress({"event": "ended", "domain": domain, "from_step": first, "step": course.steps})
         return course
 
-    def _step(self, step: int, rows_map: Map) -> float:
+    def _update(self, step: int) -> None:
         recipe = self.recipe
         share = rate_share(step, self.batches.steps, recipe.warmup_steps, recipe.final_rate_share)
         for group in self._optimizer.param_groups:
             group["lr"] = recipe.learning_rate * share
-        loss = 0.0
-        for batch in self.batches.next_step():
-            loss += add_gradients(self.model, self.weights, batch, self._precision, rows_map)
-            self.course.tokens += batch.tokens
         torch.nn.utils.clip_grad_norm_(self.weights, recipe.clip)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self.course.steps = step
-        return loss
 
     def _look(self, step: int, last: bool, rows_map: Map) -> float:
         held = mean_loss(self.model, self.validation, self._precision, rows_map)

@@ -23,7 +23,7 @@ import hashlib
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,10 @@ from ft_assets.adapters.device import (
 from ft_assets.adapters.document_attention import keep_documents_apart
 from ft_assets.adapters.energy import metered
 from ft_assets.adapters.job import Progress, published, running_job
-from ft_assets.adapters.loop import Training, keep_general, mean_loss
+from ft_assets.adapters.joint import joint_pays, matrices_of, train_together
+from ft_assets.adapters.loop import Course, Training, keep_general, mean_loss
 from ft_assets.adapters.recipe import Recipe, recipe_from
-from ft_assets.adapters.rows import Batches, General, TokenCache, read_corpus, read_general
+from ft_assets.adapters.rows import Batches, Corpus, General, TokenCache, read_corpus, read_general
 from ft_assets.adapters.start import Parent, Start, save_adapter, start, target_modules
 from ft_assets.adapters.tokens import template_digest
 from ft_assets.adapters.workers import Map, row_workers, usable_cores
@@ -120,6 +121,9 @@ def train_all(job: dict[str, Any], progress: Progress) -> None:
             progress,
             job.get("energy_country"),
         )
+        if joint_pays(recipe, len(job["jobs"]), device):
+            _train_jointly(job["jobs"], shared)
+            return
         for one in job["jobs"]:
             checkpoints = None
             if "checkpoints" in one:
@@ -157,22 +161,75 @@ def _load(folder: Path, recipe: Recipe, device: str) -> Any:
     return base
 
 
-def _train_one(one: dict[str, Any], shared: Shared, checkpoints: Checkpoints | None) -> None:
+@dataclass(frozen=True)
+class _Prepared:
+    begun: Start
+    corpus: Corpus
+    batches: Batches
+    began: float
+    cpu: float  # seconds of this process before
+
+
+def _prepare(one: dict[str, Any], shared: Shared) -> _Prepared:
     began, cpu = time.monotonic(), time.process_time()
-    recipe, general, progress = shared.recipe, shared.general, shared.progress
+    recipe, general = shared.recipe, shared.general
     domain, seed = one["domain"], one["seed"]
     cache = TokenCache(**one["tokens"]) if "tokens" in one else None
     given = Parent(**one["parent"]) if one.get("parent") else None
     begun = start(shared.base, recipe, shared.targets, seed, given, shared.digest)
     if begun.why_fresh:
-        progress({"event": "fresh start", "domain": domain, "why": begun.why_fresh})
+        shared.progress({"event": "fresh start", "domain": domain, "why": begun.why_fresh})
     known = begun.parent.weeks if begun.parent else None
     corpus = read_corpus(Path(one["corpus"]), domain, shared.tokenizer, recipe, seed, cache, known)
     replay = general.replay if general is not None and recipe.replay_share else None
     batches = Batches(corpus.train, corpus.history, replay, recipe, seed)
-    training = Training(begun.model, begun.weights, batches, corpus.validation, recipe)
+    return _Prepared(begun, corpus, batches, began, cpu)
+
+
+def _train_one(one: dict[str, Any], shared: Shared, checkpoints: Checkpoints | None) -> None:
+    ready = _prepare(one, shared)
+    model, weights = ready.begun.model, ready.begun.weights
+    training = Training(model, weights, ready.batches, ready.corpus.validation, shared.recipe)
     with metered(shared.energy_country) as energy:
-        course = training.run(domain, shared.rows_map, progress, checkpoints)
+        course = training.run(one["domain"], shared.rows_map, shared.progress, checkpoints)
+    _finish(one, shared, ready, course, {"energy": energy})
+
+
+def _train_jointly(jobs: list[dict[str, Any]], shared: Shared) -> None:
+    """See joint.py. The order of the jobs makes no difference."""
+    jobs = sorted(jobs, key=lambda one: one["domain"])
+    prepared, matrices, trainings = [], [], []
+    for one in jobs:
+        ready = _prepare(one, shared)
+        matrices.append(matrices_of(ready.begun.model))
+        ready.begun.model.unload()
+        validation = ready.corpus.validation
+        trainings.append(
+            Training(shared.base, ready.begun.weights, ready.batches, validation, shared.recipe)
+        )
+        prepared.append(ready)
+    domains = [one["domain"] for one in jobs]
+    with metered(shared.energy_country) as energy:
+        courses = train_together(
+            shared.base, domains, trainings, matrices, shared.rows_map, shared.progress
+        )
+    shared_out = {name: value / len(jobs) for name, value in energy.items()}
+    corpora = {one["domain"]: _digest(Path(one["corpus"])) for one in jobs}
+    for one, ready, course in zip(jobs, prepared, courses, strict=True):
+        given = Parent(**one["parent"]) if one.get("parent") else None
+        again = start(shared.base, shared.recipe, shared.targets, one["seed"], given, shared.digest)
+        with torch.no_grad():
+            for weight, trained in zip(again.weights, ready.begun.weights, strict=True):
+                weight.copy_(trained)
+        others = {name: corpus for name, corpus in corpora.items() if name != one["domain"]}
+        joint = {"joint_with": others, "energy": shared_out}
+        _finish(one, shared, replace(ready, begun=again), course, joint)
+
+
+def _finish(
+    one: dict[str, Any], shared: Shared, ready: _Prepared, course: Course, facts: dict[str, Any]
+) -> None:
+    begun, corpus, recipe, general = ready.begun, ready.corpus, shared.recipe, shared.general
     kept = {}
     if general is not None and recipe.max_general_rise:
         kept = keep_general(
@@ -181,10 +238,11 @@ def _train_one(one: dict[str, Any], shared: Shared, checkpoints: Checkpoints | N
     with published(Path(one["out"])) as work:
         digest = _save(begun, shared, work)
         record = {
-            "domain": domain,
+            "domain": one["domain"],
             "digest": digest,
-            "seed": seed,
+            "seed": one["seed"],
             **shared.facts,
+            **facts,
             "init": recipe.init if begun.parent else "fresh",
             "parent": begun.parent.digest if begun.parent else None,
             "why_fresh": begun.why_fresh,
@@ -195,16 +253,15 @@ def _train_one(one: dict[str, Any], shared: Shared, checkpoints: Checkpoints | N
             "parameters": sum(weight.numel() for weight in begun.weights),
             **vars(course),
             **kept,
-            "seconds": round(time.monotonic() - began, 2),
-            "cpu_seconds": round(time.process_time() - cpu, 2),
+            "seconds": round(time.monotonic() - ready.began, 2),
+            "cpu_seconds": round(time.process_time() - ready.cpu, 2),
             "peak_memory_mib": peak_memory_mib(shared.facts["device"]),
-            "energy": energy,
         }
         (work / "training.json").write_text(json.dumps(record, indent=1), "utf-8")
     if recipe.method != "full":
         begun.model.unload()
     told = ("domain", "digest", "steps", "best_step", "seconds", "cpu_seconds")
-    progress({"event": "trained", **{name: record[name] for name in told}, **kept})
+    shared.progress({"event": "trained", **{name: record[name] for name in told}, **kept})
 
 
 def _save(begun: Start, shared: Shared, folder: Path) -> str:
