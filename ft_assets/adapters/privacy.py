@@ -70,6 +70,7 @@ def plan_of(values: dict[str, Any]) -> Plan:
     return Plan(values["subjects"], spent, values["epsilon"], values["delta"])
 
 
+@cache
 def plan(subjects: int, steps: int, privacy: Privacy) -> Plan:
     """Return the training that spends no more than the recipe's epsilon, with the least noise.
 

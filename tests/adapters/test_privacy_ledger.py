@@ -1,10 +1,14 @@
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from ft_assets.adapters.privacy import Plan, Spent, epsilon_of
-from ft_assets.adapters.privacy_ledger import BudgetSpent, PrivacyLedger
+from ft_assets.adapters.privacy import Plan, Privacy, Spent, epsilon_of
+from ft_assets.adapters.privacy_ledger import BudgetSpent, PrivacyLedger, spend_privacy
+from ft_assets.adapters.recipe import Recipe
 from ft_resources.vault.keys import Tampered, TenantKey
+from ft_resources.vault.raw_zone import RawZone
 from ft_resources.vault.store import KeyStore
 
 SPENT = Spent(noise=1.3, rate=0.128, steps=24)
@@ -72,3 +76,31 @@ def test_the_seed_of_the_noise_is_in_no_file(ledger, tmp_path):
     ledger.spend("law", "week 1", PLAN, budget=100)
     assert str(seed) not in (tmp_path / "privacy.jsonl").read_text()
     assert not any(str(seed).encode() in f.read_bytes() for f in tmp_path.iterdir())
+
+
+def test_a_job_is_planned_for_its_subjects_and_a_second_one_is_refused(tmp_path):
+    corpus = {
+        "split": ["train"] * 9 + ["validation"],
+        "group": [f"user:{n // 2}" for n in range(9)] + ["user:x"],
+        "messages": ["[]"] * 10,
+    }
+    pq.write_table(pa.table(corpus), tmp_path / "law.parquet")
+    privacy = Privacy(epsilon=3.0, batch_subjects=2)
+    recipe = Recipe("private", max_epochs=2, privacy=privacy)
+    zone = RawZone(folder=str(tmp_path / "vault"), tenant="acme", tenant_key="ab" * 32)
+
+    def job(seed):
+        one = {"domain": "law", "corpus": str(tmp_path / "law.parquet"), "seed": seed}
+        return {"base_digest": "b", "recipe": recipe.to_dict(), "jobs": [one]}
+
+    first = job(0)
+    spent = spend_privacy(first, zone, budget=3.1)
+    planned = first["jobs"][0]["privacy"]
+    assert planned["plan"]["subjects"] == 5
+    assert planned["plan"]["spent"]["steps"] == 5
+    assert spent["law"].epsilon == planned["plan"]["epsilon"] <= 3
+    again = job(0)
+    assert spend_privacy(again, zone, budget=3.1) == spent
+    assert again["jobs"][0]["privacy"] == planned
+    with pytest.raises(BudgetSpent, match=r"law: privacy budget 3\.1: "):
+        spend_privacy(job(1), zone, budget=3.1)
