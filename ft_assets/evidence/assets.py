@@ -131,14 +131,12 @@ def _record(
     adapter = Ref(**deployment["adapter_ref"])
     lineage = lakefs.read_json(adapter, "lineage.json")
     promotion = _promotion(lakefs, deployed, name)
-    steps = trace(lakefs.history, [promotion.uri])
+    steps = trace(lakefs.history, [promotion.uri], lambda step: _is_another(step, adapter.uri))
     [release] = [s for s in steps if s.address in steps[-1].inputs and s.asset == "canary_release"]
     manifest = _manifest(lakefs, _ref(release.address))
     report, corpus = _ref(manifest["eval_report"]), _ref(manifest["corpus"])
     decision = lakefs.read_json(report, "decision.json")
-    # Other adapters are in the lineage too: those it went on from, and those it was compared with.
-    others = {s.address for s in steps if s.asset == "lora_adapter"} - {adapter.uri}
-    own = behind(steps, [promotion.uri], without=others)
+    own = [step for step in steps if not _is_another(step, adapter.uri)]
     made = _made(context.instance, own)
     runs = {s.run: context.instance.get_run_by_id(s.run) for s in own if s.asset in APPROVED}
     table = lakefs.read_table(corpus)
@@ -159,7 +157,10 @@ def _record(
             consent=subjects,
             key=key.encode(),
         )
-    counted = [made[s.address] for s in data if s.address in made]
+    # What two assets read at different commits, unchanged, is one step to count.
+    once = {(s.asset, s.partition, s.run): s.address for s in data}
+    counted = [made[address] for address in once.values() if address in made]
+    promoted = lakefs.read_json(promotion, "deployment.json")
     return {
         "version": VERSION,
         "adapter": {
@@ -189,7 +190,7 @@ def _record(
             "models": decision["names"],
             "perplexity": {arm: found["perplexity"] for arm, found in decision["arms"].items()},
         },
-        "canary": lakefs.read_json(promotion, "deployment.json")["verdict"],
+        "canary": promoted["verdict"],
         "privacy": {
             **masked(counted),
             "tagger": _tagger(lakefs, data),
@@ -197,7 +198,7 @@ def _record(
         },
         "approval": {
             "gate": decision["outcome"],
-            "canary": deployment["verdict"]["decision"],
+            "canary": promoted["verdict"]["decision"],
             "person": NO_PERSON,
             "runs": [_launch(s, runs[s.run]) for s in own if s.asset in APPROVED],
         },
@@ -218,6 +219,11 @@ def _record(
 
 
 APPROVED = frozenset({"lora_adapter", "eval_report", "canary_release", "deployed_model"})
+
+
+def _is_another(step: Step, address: str) -> bool:
+    """Adapters it went on from or was compared with: named, but their lineage is their own."""
+    return step.asset == "lora_adapter" and step.address != address
 
 
 def _promotion(lakefs: LakeFS, deployed: Ref, name: str) -> Ref:
@@ -251,9 +257,10 @@ def _objects(lakefs: LakeFS, ref: Ref) -> dict[str, bytes]:
 
 def _made(instance: dg.DagsterInstance, steps: Sequence[Step]) -> dict[str, Made]:
     """What Dagster recorded of the steps, by address; nothing of one that it does not know."""
-    wanted: dict[str, dict[tuple[str, str], Step]] = {}
+    wanted: dict[str, dict[tuple[str, str], list[str]]] = {}
     for step in steps:
-        wanted.setdefault(step.asset, {})[step.run, step.partition] = step
+        by_run = wanted.setdefault(step.asset, {})
+        by_run.setdefault((step.run, step.partition), []).append(step.address)
     found: dict[str, Made] = {}
     for asset, by_run in wanted.items():
         records = instance.fetch_materializations(_selected(asset, by_run), limit=EVENTS).records
@@ -261,7 +268,8 @@ def _made(instance: dg.DagsterInstance, steps: Sequence[Step]) -> dict[str, Made
             place = record.run_id, record.partition_key or ""
             if place in by_run:
                 facts = facts_of(record.asset_materialization)
-                found.setdefault(by_run[place].address, Made(asset, place[1], facts))
+                for address in by_run[place]:
+                    found.setdefault(address, Made(asset, place[1], facts))
     return found
 
 

@@ -6,8 +6,8 @@ that was read (publishing.open_draft). Followed back from a deployment they end 
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ft_resources.lakefs.client import Written
@@ -37,10 +37,13 @@ class Unrecorded(ValueError):
     """An address that is none, or content that no commit of this platform wrote."""
 
 
-def trace(history: History, addresses: Iterable[str]) -> list[Step]:
+def trace(
+    history: History, addresses: Iterable[str], ends: Callable[[Step], bool] = lambda step: False
+) -> list[Step]:
     """Every step behind these addresses, each once, an input before what was made of it.
 
-    Raises Unrecorded, or FileNotFoundError when a commit is gone.
+    What is behind a step that `ends` the lineage is not followed. Raises Unrecorded, or
+    FileNotFoundError when a commit is gone.
     """
     done: dict[str, Step] = {}
     open_now: set[str] = set()
@@ -50,6 +53,8 @@ def trace(history: History, addresses: Iterable[str]) -> list[Step]:
             return
         open_now.add(address)
         step = _step(history, address)
+        if ends(step):
+            step = replace(step, inputs=())
         for before in step.inputs:
             visit(before)
         done[address] = step
@@ -59,20 +64,16 @@ def trace(history: History, addresses: Iterable[str]) -> list[Step]:
     return list(done.values())
 
 
-def behind(
-    steps: Iterable[Step], addresses: Iterable[str], without: Collection[str] = ()
-) -> list[Step]:
-    """The steps that these addresses were made of, themselves among them, in the order given;
-    what is only reached through an address in `without` is left out, with it.
-    """
+def behind(steps: Iterable[Step], addresses: Iterable[str]) -> list[Step]:
+    """The steps that these addresses were made of, themselves among them, in the order given."""
     by_address = {step.address: step for step in steps}
     reached: set[str] = set()
-    waiting = [address for address in addresses if address not in without]
+    waiting = list(addresses)
     while waiting:
         address = waiting.pop()
         if address not in reached:
             reached.add(address)
-            waiting += [a for a in by_address[address].inputs if a not in without]
+            waiting += by_address[address].inputs
     return [step for step in by_address.values() if step.address in reached]
 
 
