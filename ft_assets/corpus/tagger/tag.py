@@ -4,6 +4,7 @@ A token is personal when the network gives less than a threshold to its being no
 can prove by check digits or a fixed form (cards, accounts, addresses of hosts) is left to them.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,12 @@ _PERSON = NUMBER["PERSON"]
 _PLACES = [NUMBER[kind] for kind in ("LOCATION", "STREET_ADDRESS")]
 _NUMBERS = [NUMBER[kind] for kind in ("AGE", "DATE", "ID", "PHONE", "ZIP")]
 _EVEN = 0.5
+# Figures of a table are no house numbers: 1,250 and 74.3 are amounts, and a number that stands for
+# a place has a word of that place near it.
+_NO_AMOUNTS = frozenset(NUMBER[kind] for kind in ("STREET_ADDRESS", "ZIP"))
+_AMOUNT_BEFORE = re.compile(r"(?:\d[.,]|[$€£¥]\s?|\d,\d{3},)\Z")
+_AMOUNT_AFTER = re.compile(r"[.,]\d|\s?[%€]")
+_GAP = 2  # tokens between the parts of an address
 
 
 def _digits(value: str) -> int:
@@ -176,6 +183,7 @@ class Tagger:
         personal = text.outside < self.threshold
         numbers = np.isin(labels, _NUMBERS) & (text.outside >= _EVEN)
         personal &= ~(numbers & ~_beside_any(personal & np.isin(labels, _PLACES)))
+        personal[_figures(text, personal)] = False
         if names:
             doubtful = np.flatnonzero((text.outside < _SURE) & ~personal).tolist()
             again = [place for place in doubtful if text.word(place).casefold() in names]
@@ -188,6 +196,34 @@ class Tagger:
             form = _FORMS.get(span.type)
             if form and form(text.text[span.start : span.end]):
                 yield span
+
+
+def _figures(text: _Tagged, personal: Array) -> list[int]:
+    """Places of amounts, and of numbers that were taken for a place without a word near them."""
+    figures: list[int] = []
+    group: list[int] = []  # neighbours in an address
+    worded = False
+    for place in [*np.flatnonzero(personal).tolist(), None]:
+        if group and (place is None or place - group[-1] > _GAP + 1):
+            if not worded:
+                figures += group
+            group, worded = [], False
+        if place is None:
+            break
+        label = text.labels[place]
+        number = text.word(place).isdecimal()
+        if number and label in _NO_AMOUNTS and _is_amount(text, place):
+            figures.append(place)
+        elif label in _PLACES:
+            group.append(place)
+            worded |= not number
+    return figures
+
+
+def _is_amount(text: _Tagged, place: int) -> bool:
+    start, end = text.starts[place], text.ends[place]
+    before = text.text[max(0, start - 6) : start]
+    return bool(_AMOUNT_BEFORE.search(before) or _AMOUNT_AFTER.match(text.text, end))
 
 
 def _merged(text: _Tagged, chosen: Array) -> Iterator[Span]:

@@ -119,3 +119,14 @@ def test_patterns_come_first():
 def test_apart_from(others, rest):
     spans = apart_from("abc def ghi jkl", [Span(0, 11, "PERSON")], others)
     assert [(span.start, span.end) for span in spans] == rest
+
+
+def test_figures_of_a_table_are_no_addresses():
+    tagger = knowing({"Baker": "STREET_ADDRESS", "221": "STREET_ADDRESS", "250": "ZIP"})
+
+    def found(text):
+        return [text[s.start : s.end] for s in tagger.find_in([[text]], [[[]]])[0][0]]
+
+    assert found("at 221 Baker, 250") == ["221 Baker", "250"]
+    assert found("Baker | 2,221 | 4.221 | 221,250 | $ 221 | 221 %") == ["Baker"]
+    assert found("221 | 221 221") == []
