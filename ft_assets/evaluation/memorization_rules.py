@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from ft_assets.evaluation.compare import CONFIDENCE
 from ft_assets.evaluation.rules import Outcome, Rule
 
 MIN_ROWS = 30  # on either side, for membership and verbatim answers
 MAX_AUC = 0.65  # of the membership attack; 0.5 is guessing
 MAX_VERBATIM = 0.02  # share of answers, above the share among non-members
 LIMIT_QUANTILE = 0.99
+CONFIDENCE = 0.95  # of the intervals
 RESAMPLES = 2_000
 
 
