@@ -56,7 +56,7 @@ def run_alone(module: str, job: dict[str, Any], folder: Path, threads: int) -> N
 def _command(module: str, job: dict[str, Any], folder: Path) -> list[str]:
     file = folder / "job.json"
     file.write_text(json.dumps(job), "utf-8")
-    return [sys.executable, "-m", module, str(file)]
+    return [sys.executable, "-m", "ft_resources.child", str(os.getpid()), module, str(file)]
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -1,0 +1,30 @@
+"""Run a module as a script that ends with its parent, from its first instruction on.
+
+    python -m ft_resources.child PARENT MODULE ARGUMENT ...
+
+PARENT is the process id of who starts it. A script that asks the kernel itself to be told of its
+parent's death does so after its imports, seconds of them; a parent that is killed in between would
+leave it running. On Linux alone; elsewhere the script has to watch for itself.
+"""
+
+import ctypes
+import os
+import runpy
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def main(arguments: list[str]) -> None:
+    parent, module, *rest = arguments
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != int(parent):  # it died before the kernel knew
+            raise SystemExit(128 + signal.SIGTERM)
+    sys.argv = [module, *rest]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
