@@ -190,12 +190,17 @@ def _train(
 def distillation_loss(model: Any, teacher: Any, batch: Batch, distillation: Distillation) -> Any:
     """Return the loss of a batch in nats: each labelled token's, times the scale of its row."""
     device = next(model.parameters()).device
-    ids, labels, scale = (column.to(device) for column in batch)
+    ids, labels, scale = (column.to(device) for column in batch[:3])
+    placed = {}
+    if batch.positions is not None:  # transformers keeps the documents of a row apart by them
+        placed["position_ids"] = batch.positions.clamp(min=0).to(device)
     keep = (labels[:, 1:] != IGNORED).any(dim=0).nonzero()[:, 0]
     targets = labels[:, keep + 1]
     with torch.no_grad():
-        known = teacher(input_ids=ids, use_cache=False, logits_to_keep=keep).logits.float()
-    logits = model(input_ids=ids, use_cache=False, logits_to_keep=keep).logits.float()
+        known = teacher(
+            input_ids=ids, use_cache=False, logits_to_keep=keep, **placed
+        ).logits.float()
+    logits = model(input_ids=ids, use_cache=False, logits_to_keep=keep, **placed).logits.float()
     text = torch.nn.functional.cross_entropy(
         logits.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none"
     )

@@ -18,7 +18,7 @@ MIN_ROWS = 30  # on either side, for membership and verbatim answers
 MAX_AUC = 0.65  # of the membership attack; 0.5 is guessing
 MAX_VERBATIM = 0.02  # share of answers, above the share among non-members
 LIMIT_QUANTILE = 0.99
-CONFIDENCE = 0.95  # of the intervals
+CONFIDENCE = 0.95
 RESAMPLES = 2_000
 
 
@@ -70,7 +70,7 @@ def exposure_limit(secrets: int, candidates: int, seed: int) -> float:
 
 
 def membership_rule(members: Sequence[float], others: Sequence[float], seed: int) -> Rule:
-    """Inconclusive when the area is above the limit and its interval is not, or rows are few."""
+    """Inconclusive when the area is above the limit and its interval is not all above it."""
     name = "membership_inference"
     if min(len(members), len(others)) < MIN_ROWS:
         return _too_few(name, len(members), len(others), MAX_AUC)
@@ -95,7 +95,7 @@ def verbatim_rule(members: Sequence[bool], others: Sequence[bool], seed: int) ->
     if len(members) < MIN_ROWS:
         # Answers are short here: a secret in them is looked for by the other rules.
         says = f"{len(members)} training answers are long enough to be continued"
-        return Rule(name, "passed", None, None, None, MAX_VERBATIM, says)
+        return Rule(name, "not_measured", None, None, None, MAX_VERBATIM, says)
     if len(others) < MIN_ROWS:
         return _too_few(name, len(members), len(others), MAX_VERBATIM)
     inside, outside = np.asarray(members, float), np.asarray(others, float)
@@ -136,7 +136,7 @@ def _too_few(name: str, members: int, others: int, limit: float) -> Rule:
         f"{members} training rows and {others} that were not trained on; {MIN_ROWS} of each are "
         "needed, so nothing can be said"
     )
-    return Rule(name, "inconclusive", None, None, None, limit, says)
+    return Rule(name, "not_measured", None, None, None, limit, says)
 
 
 def _resampled(values: np.ndarray, seed: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from ft_resources.lakefs.client import LakeFS
 from ft_resources.lakefs.ref import Ref
 from ft_resources.mlflow import MlflowTracking
 from ft_resources.trainer import LocalTrainer
+from ft_resources.vault.raw_zone import RawZone
 from tests.adapters.small import RECIPE, write_corpus
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning")
@@ -102,6 +103,7 @@ class World:
                 "trainer": TrainerHere(work_folder=work, threads=1, fails=fails),
                 "mlflow": Untracked(tracking_uri="", artifacts="", experiment="", pages=""),
                 "io_manager": RefIOManager(),
+                "raw_zone": RawZone(tenant="t", tenant_key="5a" * 32, folder=f"{work}/vault"),
             },
             run_config={"ops": {"lora_adapter": {"config": {"recipe": recipe}}}},
         )

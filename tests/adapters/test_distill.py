@@ -87,7 +87,7 @@ def test_a_student_of_half_the_size_learns_what_the_teacher_knows(job):
     assert record["digest"] == adapter_digest(out, job["student_digest"])
     teacher, student = (AutoModelForCausalLM.from_pretrained(job[n]) for n in ("base", "student"))
     size = student.num_parameters() / teacher.num_parameters()
-    assert 0.45 < size <= 0.5
+    assert 0.4 < size <= 0.5
     first = (out / "adapter_model.safetensors").read_bytes()
     distill_all(job, lambda facts: None)
     assert (out / "adapter_model.safetensors").read_bytes() == first
