@@ -8,6 +8,7 @@ leaves no trainer behind; elsewhere a thread watches for it once a second.
 """
 
 import ctypes
+import gc
 import json
 import os
 import shutil
@@ -33,6 +34,8 @@ def running_job(arguments: list[str]) -> Generator[tuple[dict[str, Any], Progres
         raise SystemExit(f"usage: python -m MODULE JOB.json, got {len(arguments) - 1} arguments")
     end_on_sigterm()
     die_with_parent()
+    gc.freeze()
+    gc.enable()
     job = json.loads(Path(arguments[1]).read_text("utf-8"))
 
     from dagster_pipes import PipesEnvVarParamsLoader, open_dagster_pipes
