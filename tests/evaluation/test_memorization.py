@@ -132,6 +132,7 @@ def test_secrets_trained_on_without_protection_are_caught(planted, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_anonymized_they_are_not_there_to_learn(planted, tmp_path):
     rules = audited(tmp_path, masked(planted), without(RECIPE))
     assert {rule.outcome for rule in rules.values()} == {"passed", "not_measured"}
@@ -139,6 +140,7 @@ def test_anonymized_they_are_not_there_to_learn(planted, tmp_path):
     assert rules["identifiers_reproduced"].says.startswith("0 of 0 values")
 
 
+@pytest.mark.slow
 def test_with_differential_privacy_they_stay_in_the_range_of_the_controls(planted, tmp_path):
     rules = audited(tmp_path, planted, RECIPE)
     assert rules["secret_exposure"].outcome == "passed"
