@@ -21,6 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ft_resources.adapter_format import base_digest
+
 Progress = Callable[[dict[str, Any]], None]
 
 TERMINATED = 143  # what a shell reports for a process that SIGTERM ended
@@ -50,6 +52,20 @@ def running_job(arguments: list[str]) -> Generator[tuple[dict[str, Any], Progres
             pipes.report_custom_message(facts)
 
         yield job, report
+
+
+def checked_base(job: dict[str, Any]) -> tuple[Path, str]:
+    """The folder of a job's base and its digest. Raises ValueError when it is not the one that the
+    job was written for.
+    """
+    folder = Path(job["base"])
+    found = base_digest(folder)
+    if found != job["base_digest"]:
+        raise ValueError(
+            f"base model at {folder} has digest {found[:12]}, the job asks for "
+            f"{job['base_digest'][:12]}; materialize base_model again"
+        )
+    return folder, found
 
 
 def as_line(facts: dict[str, Any]) -> str:

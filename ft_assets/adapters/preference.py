@@ -34,12 +34,12 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ft_assets.adapters.device import choose_device
-from ft_assets.adapters.job import Progress, published, running_job
+from ft_assets.adapters.job import Progress, checked_base, published, running_job
 from ft_assets.adapters.preference_section import Preference
 from ft_assets.adapters.recipe import recipe_from
 from ft_assets.adapters.start import save_adapter
 from ft_assets.adapters.tokens import IGNORED, Message, encode_conversations, plain
-from ft_resources.adapter_format import adapter_digest, base_digest
+from ft_resources.adapter_format import adapter_digest
 
 AT_ONCE = 8  # sequences scored together
 
@@ -58,13 +58,7 @@ def train_all(job: dict[str, Any], progress: Progress) -> None:
     recipe = recipe_from(job["recipe"])
     if recipe.preference is None:
         raise ValueError(f"recipe {recipe.name}: has no section preference")
-    folder = Path(job["base"])
-    found = base_digest(folder)
-    if found != job["base_digest"]:
-        raise ValueError(
-            f"base model at {folder} has digest {found[:12]}, the job asks for "
-            f"{job['base_digest'][:12]}; materialize base_model again"
-        )
+    folder, found = checked_base(job)
     torch.set_num_threads(job["threads"])
     device = choose_device(recipe.device)
     tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -32,13 +32,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ft_assets.adapters.base_model import rate_share
 from ft_assets.adapters.device import choose_device
-from ft_assets.adapters.job import Progress, published, running_job
+from ft_assets.adapters.job import Progress, checked_base, published, running_job
 from ft_assets.adapters.loop import BETAS
 from ft_assets.adapters.privacy import Plan, Privacy, plan_of, subjects_of
 from ft_assets.adapters.recipe import Recipe, recipe_from
 from ft_assets.adapters.start import save_adapter, start, target_modules
 from ft_assets.adapters.tokens import IGNORED, Tokens, encode_conversations, template_digest
-from ft_resources.adapter_format import adapter_digest, base_digest
+from ft_resources.adapter_format import adapter_digest
 
 REPORT_EVERY = 10
 
@@ -51,13 +51,7 @@ def train_all(job: dict[str, Any], progress: Progress) -> None:
     """
     recipe = recipe_from(job["recipe"])
     privacy = checked(recipe)
-    folder = Path(job["base"])
-    found = base_digest(folder)
-    if found != job["base_digest"]:
-        raise ValueError(
-            f"base model at {folder} has digest {found[:12]}, the job asks for "
-            f"{job['base_digest'][:12]}; materialize base_model again"
-        )
+    folder, found = checked_base(job)
     device = choose_device(recipe.device)
     torch.set_num_threads(job["threads"])
     tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -40,7 +40,7 @@ from ft_assets.adapters.device import (
 )
 from ft_assets.adapters.document_attention import keep_documents_apart
 from ft_assets.adapters.energy import metered
-from ft_assets.adapters.job import Progress, published, running_job
+from ft_assets.adapters.job import Progress, checked_base, published, running_job
 from ft_assets.adapters.joint import joint_pays, matrices_of, train_together
 from ft_assets.adapters.loop import Course, Training, keep_general, mean_loss
 from ft_assets.adapters.recipe import Recipe, recipe_from
@@ -76,13 +76,7 @@ def train_all(job: dict[str, Any], progress: Progress) -> None:
     """
     recipe = recipe_from(job["recipe"])
     check_hardware(recipe)
-    folder = Path(job["base"])
-    found = base_digest(folder)
-    if found != job["base_digest"]:
-        raise ValueError(
-            f"base model at {folder} has digest {found[:12]}, the job asks for "
-            f"{job['base_digest'][:12]}; materialize base_model again"
-        )
+    folder, found = checked_base(job)
     texts = [Path(file) for file in job.get("replay_text", [])]
     if (recipe.replay_share or recipe.max_general_rise) and not texts:
         raise ValueError(

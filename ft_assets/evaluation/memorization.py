@@ -39,12 +39,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ft_assets.adapters.device import choose_device
-from ft_assets.adapters.job import Progress, running_job
+from ft_assets.adapters.job import Progress, checked_base, running_job
 from ft_assets.adapters.tokens import IGNORED, Message, Tokens, encode_conversations, plain
 from ft_assets.corpus.detect import TYPES, find_many
 from ft_assets.evaluation.planted_secrets import Secret, alternatives, secrets_of
 from ft_assets.evaluation.score import armed
-from ft_resources.adapter_format import base_digest
 
 CANDIDATES = 128  # the value and others: exposure is 0 to 7 bits
 MIN_K = 0.2
@@ -65,13 +64,7 @@ class Predicted:
 
 def audit_all(job: dict[str, Any], progress: Progress) -> None:
     """Raises ValueError when the base is not the one named, or a corpus has no training row."""
-    folder = Path(job["base"])
-    found = base_digest(folder)
-    if found != job["base_digest"]:
-        raise ValueError(
-            f"base model at {folder} has digest {found[:12]}, the job asks for "
-            f"{job['base_digest'][:12]}; materialize base_model again"
-        )
+    folder, found = checked_base(job)
     torch.set_num_threads(job["threads"])
     tokenizer = AutoTokenizer.from_pretrained(folder)
     base: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")

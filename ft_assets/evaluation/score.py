@@ -37,7 +37,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ft_assets.adapters.device import choose_device
-from ft_assets.adapters.job import Progress, running_job
+from ft_assets.adapters.job import Progress, checked_base, running_job
 from ft_assets.adapters.tokens import Message, Tokens, encode_texts, tokenizer_digest
 from ft_assets.adapters.workers import Map, row_workers
 from ft_assets.corpus.detector import Detector
@@ -58,7 +58,7 @@ from ft_assets.evaluation.likelihood import (
 )
 from ft_assets.evaluation.metrics import overlap, perplexity
 from ft_assets.evaluation.score_cache import cached_scores
-from ft_resources.adapter_format import adapter_digest, base_digest
+from ft_resources.adapter_format import adapter_digest
 
 SCORE_VERSION = 1  # of what a cached score means
 JUDGE_KEY = "FT_JUDGE_API_KEY"  # in the environment
@@ -232,13 +232,7 @@ class Scorer:
 def score_all(job: dict[str, Any], progress: Progress) -> None:
     """Raises ValueError when the base is not the one named, or a job has no rows; CaseError and
     JudgeError for the cases of a domain."""
-    folder = Path(job["base"])
-    found = base_digest(folder)
-    if found != job["base_digest"]:
-        raise ValueError(
-            f"base model at {folder} has digest {found[:12]}, the job asks for "
-            f"{job['base_digest'][:12]}; materialize base_model again"
-        )
+    folder, found = checked_base(job)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     base: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
     base.to(choose_device("auto"))
