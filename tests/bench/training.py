@@ -3,12 +3,12 @@
     python -m tests.bench.training
 
 Conversations of the sample feed and a small embedded base that is made once (.ft/bench). Every
-trainer runs in a process of its own, on one thread, over the same conversations once, with the same
-base, rank and rate; the batches are BATCH_ROWS, of which no side's was tuned yet. Speeds are tokens
-of conversations, without padding, per second of CPU in the loop; medians over seeds, in turn. A
-goal of speed holds only if our held-out loss, a mean over the seeds, is no higher than the peer's.
-TRL needs `pip install '.[bench]'`; of its three settings the fastest on the first seed is run on the
-others.
+trainer runs in a process of its own, on one thread, over the same conversations once, with the
+same base, rank and rate; the batches are BATCH_ROWS, of which no side's was tuned yet. Speeds are
+tokens of conversations, without padding, per second of CPU in the loop; medians over seeds, in
+turn. A goal of speed holds only if our held-out loss, a mean over the seeds, is no higher than
+the peer's. TRL needs `pip install '.[bench]'`; of its three settings the fastest on the first
+seed is run on the others.
 """
 
 import importlib.util
