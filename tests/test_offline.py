@@ -57,6 +57,7 @@ def test_the_watch_sees_who_tries_to_leave(tmp_path):
 
 
 @needs_namespaces
+@pytest.mark.slow
 def test_the_loop_runs_with_the_network_cut(tmp_path):
     """Raw logs to a deployed adapter with drift, in a child that has no network."""
     attempts = run_offline(tmp_path, [sys.executable, "-m", "tests.offline_loop", str(tmp_path)])
