@@ -10,10 +10,12 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, cast
+from uuid import uuid4
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -23,8 +25,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ft_resources.gateway.admin import Admin
 from ft_resources.gateway.auth import Caller, Keys
 from ft_resources.gateway.bodies import MAX_BODY, json_reply, read_body
-from ft_resources.gateway.chat import Refusal, read_feedback, read_json
+from ft_resources.gateway.chat import Refusal, read_json
 from ft_resources.gateway.completions import CLIENT_LEFT, RETRY_AFTER_SECONDS, Completions
+from ft_resources.gateway.feedback import read_feedback
 from ft_resources.gateway.service import BASE, Gateway
 
 SAVE_STATS_SECONDS = 5.0
@@ -193,12 +196,13 @@ class AccessLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 0
+        began, status, request_id = time.perf_counter(), 0, f"req_{uuid4().hex}"
 
         async def note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
 
         try:
@@ -206,6 +210,7 @@ class AccessLog:
         finally:
             route = scope.get("route")
             seen = {
+                "request": request_id,
                 "method": scope["method"],
                 # The template, not the path: a path is a text of the caller.
                 "route": getattr(route, "path", None),

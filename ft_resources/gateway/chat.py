@@ -1,25 +1,23 @@
-"""The shapes of the OpenAI API: what comes in is checked here, what goes out is built here.
+"""What comes in by the OpenAI API, checked; replies.py builds what goes out.
 
 A field that would change the answer and is not supported is refused, never ignored; fields that
 only matter to OpenAI's own service (`store`, `service_tier` ...) and unheard-of ones are. Error
 messages name fields and numbers, never what somebody wrote.
-Usage is on the last chunk of every stream. With `stream_options.include_usage` it comes in a chunk
-of its own instead, as the specification has it: clients that did not ask read `choices[0]` of each.
 """
 
 import json
-import time
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ft_resources.gateway.token_scores import MAX_TOP
 from ft_resources.gateway.tokens import Message
 
 MAX_TOKENS = 4_096  # of an answer
 DEFAULT_TOKENS = 512
 MAX_ID = 256  # characters of a user or session id
-MAX_FIELD_NAME = 40  # characters that an error repeats
+MAX_CHOICES = 8  # answers to one request (n)
 MAX_STOPS = 4
 MAX_STOP = 128  # characters
 MAX_MESSAGES = 1_000
@@ -28,10 +26,7 @@ SEED_LIMIT = 2**63
 
 # Present and not one of these values: refused. Absent or neutral: fine.
 UNSUPPORTED: dict[str, tuple[Any, ...]] = {
-    "n": (None, 1),
     "best_of": (None, 1),
-    "logprobs": (None, False),
-    "top_logprobs": (None, 0),
     "echo": (None, False),
     "suffix": (None, ""),
     "tools": (None, []),
@@ -115,6 +110,8 @@ class Ask:
     stop: tuple[str, ...]
     stream: bool
     include_usage: bool
+    n: int  # answers
+    top_logprobs: int | None  # alternatives to each token; None: no log-probabilities
     user: str | None
     session: str | None
 
@@ -154,10 +151,10 @@ def read_ask(body: Mapping[str, Any], *, chat: bool, session: str | None) -> Ask
     )
     metadata = _object(body.get("metadata"), "metadata")
     if metadata.get("session_id") is not None:
-        session = _id(metadata["session_id"], "metadata.session_id")
+        session = read_id(metadata["session_id"], "metadata.session_id")
     elif session is not None:
-        session = _id(session, "X-Session-Id")
-    stream = _flag(body.get("stream"), "stream")
+        session = read_id(session, "X-Session-Id")
+    stream = flag(body.get("stream"), "stream")
     options = _object(body.get("stream_options"), "stream_options")
     if options and not stream:
         raise invalid("stream_options is for requests with stream: true", "stream_options")
@@ -165,16 +162,35 @@ def read_ask(body: Mapping[str, Any], *, chat: bool, session: str | None) -> Ask
         model=model,
         messages=messages,
         text=text,
-        max_tokens=_whole(body.get(limit), limit, 1, MAX_TOKENS) or DEFAULT_TOKENS,
+        max_tokens=whole_number(body.get(limit), limit, 1, MAX_TOKENS) or DEFAULT_TOKENS,
         temperature=_number(body.get("temperature"), "temperature", 0, 2),
         top_p=_number(body.get("top_p"), "top_p", 0, 1),
-        seed=_whole(body.get("seed"), "seed", -SEED_LIMIT, SEED_LIMIT - 1),
+        seed=whole_number(body.get("seed"), "seed", -SEED_LIMIT, SEED_LIMIT - 1),
         stop=_stop(body.get("stop")),
         stream=stream,
-        include_usage=_flag(options.get("include_usage"), "stream_options.include_usage"),
-        user=None if body.get("user") is None else _id(body["user"], "user"),
+        include_usage=flag(options.get("include_usage"), "stream_options.include_usage"),
+        n=whole_number(body.get("n"), "n", 1, MAX_CHOICES) or 1,
+        top_logprobs=_top_logprobs(body) if chat else _text_logprobs(body),
+        user=None if body.get("user") is None else read_id(body["user"], "user"),
         session=session,
     )
+
+
+def _top_logprobs(body: Mapping[str, Any]) -> int | None:
+    wanted = flag(body.get("logprobs"), "logprobs")
+    top = whole_number(body.get("top_logprobs"), "top_logprobs", 0, MAX_TOP)
+    if top and not wanted:
+        raise invalid("top_logprobs is for requests with logprobs: true", "top_logprobs")
+    return (top or 0) if wanted else None
+
+
+def _text_logprobs(body: Mapping[str, Any]) -> int | None:
+    """In /v1/completions `logprobs` is a number, and `top_logprobs` no field."""
+    if body.get("top_logprobs") is not None:
+        raise _unsupported("top_logprobs")
+    if body.get("logprobs") is False:  # what some clients send for none
+        return None
+    return whole_number(body.get("logprobs"), "logprobs", 0, MAX_TOP)
 
 
 def _is_one_of(value: object, allowed: tuple[Any, ...]) -> bool:
@@ -241,7 +257,7 @@ def _prompt(value: object) -> str:
     return clean_text(value, "prompt")
 
 
-def _id(value: object, param: str) -> str:
+def read_id(value: object, param: str) -> str:
     """As the schema of the raw logs has an id; what it refuses would be quarantined there."""
     text = clean_text(value, param)
     if (
@@ -263,7 +279,7 @@ def _object(value: object, param: str) -> Mapping[str, Any]:
     return value or {}
 
 
-def _whole(value: object, param: str, low: int, high: int) -> int | None:
+def whole_number(value: object, param: str, low: int, high: int) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -280,7 +296,7 @@ def _number(value: object, param: str, low: float, high: float) -> float:
     return float(value)
 
 
-def _flag(value: object, param: str) -> bool:
+def flag(value: object, param: str) -> bool:
     if value is not None and not isinstance(value, bool):
         raise invalid(f"{param} must be true or false", param)
     return bool(value)
@@ -296,94 +312,3 @@ def _stop(value: object) -> tuple[str, ...]:
         if not 1 <= len(clean_text(stop, "stop")) <= MAX_STOP:
             raise invalid(f"each text of stop must have 1 to {MAX_STOP} characters", "stop")
     return tuple(stops)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """The fields that all objects of one answer share."""
-
-    id: str
-    model: str
-    chat: bool
-    created: int
-
-    @classmethod
-    def begin(cls, id: str, model: str, *, chat: bool) -> "Reply":
-        return cls(id, model, chat, int(time.time()))
-
-    def whole(self, text: str, reason: str, usage: dict[str, int]) -> dict[str, Any]:
-        choice: dict[str, Any] = {"index": 0, "logprobs": None, "finish_reason": reason}
-        if self.chat:
-            choice["message"] = {"role": "assistant", "content": text, "refusal": None}
-        else:
-            choice["text"] = text
-        kind = "chat.completion" if self.chat else "text_completion"
-        return {**self._head(kind), "choices": [choice], "usage": usage}
-
-    def chunk(
-        self,
-        text: str | None,
-        reason: str | None = None,
-        usage: dict[str, int] | None = None,
-        *,
-        first: bool = False,
-    ) -> dict[str, Any]:
-        choice: dict[str, Any] = {"index": 0, "logprobs": None, "finish_reason": reason}
-        if self.chat:
-            role = {"role": "assistant"} if first else {}
-            choice["delta"] = {**role, **({} if text is None else {"content": text})}
-        else:
-            choice["text"] = text or ""
-        chunk = {**self._head(self._chunk_kind()), "choices": [choice]}
-        return chunk if usage is None else {**chunk, "usage": usage}
-
-    def usage_chunk(self, usage: dict[str, int]) -> dict[str, Any]:
-        return {**self._head(self._chunk_kind()), "choices": [], "usage": usage}
-
-    def _chunk_kind(self) -> str:
-        return "chat.completion.chunk" if self.chat else "text_completion"
-
-    def _head(self, kind: str) -> dict[str, Any]:
-        return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
-
-
-def usage_of(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
-    return {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": completion_tokens,
-        "total_tokens": prompt_tokens + completion_tokens,
-    }
-
-
-def event(value: object) -> bytes:
-    """One server-sent event."""
-    return (
-        b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
-    )
-
-
-FEEDBACK_FIELDS = frozenset({"id", "thumb", "rating", "correction", "regenerated", "clicked"})
-
-
-def read_feedback(body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return (completion id, fields that say something). What is absent or null changes nothing."""
-    for name in sorted(body.keys() - FEEDBACK_FIELDS):
-        named = name if name.isidentifier() and len(name) <= MAX_FIELD_NAME else None
-        allowed = ", ".join(sorted(FEEDBACK_FIELDS))
-        raise invalid(f"{named or 'a field'} is not a field of feedback; allowed: {allowed}", named)
-    fields: dict[str, Any] = {}
-    if (thumb := body.get("thumb")) is not None:
-        if thumb not in ("up", "down"):
-            raise invalid("thumb must be up, down or null", "thumb")
-        fields["thumb"] = thumb
-    if (rating := _whole(body.get("rating"), "rating", 1, 5)) is not None:
-        fields["rating"] = rating
-    if body.get("correction") is not None:
-        fields["correction"] = clean_text(body["correction"], "correction")
-        if not fields["correction"].strip():
-            raise invalid("correction must not be blank; leave it out", "correction")
-    for name in ("regenerated", "clicked"):
-        # Something that happened cannot be taken back by a later report that does not mention it.
-        if _flag(body.get(name), name):
-            fields[name] = True
-    return _id(body.get("id"), "id"), fields

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ft_resources.gateway.loaded_base import LoadedBase
+from ft_resources.gateway.token_scores import Scored, TokenScores
 from ft_resources.gateway.tokens import TextStream
 
 PIECE_SECONDS = 0.02  # of a stream: fewer, larger pieces cost less and read as well
@@ -14,6 +15,7 @@ PIECE_SECONDS = 0.02  # of a stream: fewer, larger pieces cost less and read as 
 @dataclass(frozen=True)
 class Piece:
     text: str
+    scores: tuple[Scored, ...] = ()  # of its tokens, when they were asked for
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Done:
     tail: str  # what no Piece has carried yet
     finish_reason: str  # stop | length
     completion_tokens: int
+    scores: tuple[Scored, ...] = ()  # of the tokens of the tail
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Generation:
     stop: tuple[str, ...]
     stream: bool
     sink: Callable[[Event], None]
+    top_logprobs: int | None = None  # None: scores are not asked for
     cancelled: bool = False
 
 
@@ -54,6 +58,7 @@ class Row:
     job: Generation
     stream: TextStream
     random: Any  # torch.Generator; None when greedy
+    scores: TokenScores | None = None
     written: int = 0
     sent_at: float = 0.0
 
@@ -63,7 +68,7 @@ class Cohort:
 
     def __init__(self, base: LoadedBase, jobs: Sequence[Generation]) -> None:
         self.base = base
-        self.rows = [Row(job, TextStream(base.tokenizer, job.stop), _random(job)) for job in jobs]
+        self.rows = [_row(base, job) for job in jobs]
         self._cache: Any = None
         self._mask: Any = None
         self._position: Any = None
@@ -126,6 +131,8 @@ class Cohort:
         row.written += 1
         ended = token in self.base.ends
         if not ended:
+            if row.scores is not None:
+                row.scores.push(token, scores, len(row.stream.text))
             row.stream.push(token)
         full = row.written >= job.max_tokens
         if ended or full or row.stream.stopped:
@@ -133,7 +140,9 @@ class Cohort:
             stopped = ended or row.stream.stopped
             tail = row.stream.take(final=True)
             reason = "stop" if stopped else "length"
-            job.sink(Done(row.stream.text, tail, reason, row.written))
+            job.sink(
+                Done(row.stream.text, tail, reason, row.written, _scores(row, tail, last=True))
+            )
             return None
         now = time.monotonic()
         if (
@@ -142,7 +151,7 @@ class Cohort:
             and (piece := row.stream.take(final=False))
         ):
             row.sent_at = now
-            job.sink(Piece(piece))
+            job.sink(Piece(piece, _scores(row, piece)))
         return token
 
     def _leave(self, kept: Sequence[bool]) -> None:
@@ -157,6 +166,19 @@ class Cohort:
         self._cache.batch_select_indices(chosen.to(self.base.device))
         self._mask, self._position = self._mask[chosen], self._position[chosen]
         self._next = self._next[chosen]
+
+
+def _row(base: LoadedBase, job: Generation) -> Row:
+    top = job.top_logprobs
+    scores = None if top is None else TokenScores(base.tokenizer, top)
+    return Row(job, TextStream(base.tokenizer, job.stop), _random(job), scores)
+
+
+def _scores(row: Row, piece: str, *, last: bool = False) -> tuple[Scored, ...]:
+    if row.scores is None:
+        return ()
+    taken = row.scores.take(piece)
+    return (*taken, *row.scores.rest()) if last and not row.stream.stopped else taken
 
 
 def _random(job: Generation) -> Any:

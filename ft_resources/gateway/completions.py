@@ -1,13 +1,17 @@
-"""One completion: a request in, its answer out, whole or in pieces, counted and written down."""
+"""One completion: a request in, its answers out, whole or in pieces, counted and written down.
+
+A request for n answers is n rows of the batch; answer i is drawn by seed + i, and has an event of
+its own in the landing zone: ID for the first, ID-1, ID-2 ... for the others.
+"""
 
 import asyncio
 import contextlib
 import hashlib
 import queue
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from starlette.concurrency import run_in_threadpool
@@ -16,23 +20,18 @@ from starlette.responses import Response, StreamingResponse
 
 from ft_resources.gateway.auth import Caller, Keys
 from ft_resources.gateway.bodies import MAX_BODY, json_reply, read_body
-from ft_resources.gateway.chat import (
-    Ask,
-    Refusal,
-    Reply,
-    event,
-    invalid,
-    read_ask,
-    read_json,
-    usage_of,
-)
+from ft_resources.gateway.chat import Ask, Refusal, invalid, read_ask, read_json
 from ft_resources.gateway.cohort import Done, Failed, Generation, Piece
 from ft_resources.gateway.cohort import Event as EngineEvent
+from ft_resources.gateway.replies import Reply, event, usage_of
 from ft_resources.gateway.service import BASE, Gateway, Target, now_text
+from ft_resources.gateway.token_scores import Scored
 
 REQUEST_SECONDS = 600.0  # without a token the request is given up
 RETRY_AFTER_SECONDS = 2
 CLIENT_LEFT = 499  # as nginx has it: counted, never sent
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -82,22 +81,27 @@ class Completions:
                 "adapter": target.name,
                 "id": reply_id,
             }
-            job, events = await self._submit(exchange)
+            running = await self._submit(exchange)
         except Refusal as refusal:
             self._gateway.metrics.requests.labels(domain, arm, refusal.status).inc()
             raise
-        first = await self._first(request, exchange, job, events)
         headers = {"X-FT-Adapter": target.name}
-        if ask.stream or isinstance(first, Piece):
+        if ask.stream:
+            first = await self._attended(request, exchange, running, self._next(running, exchange))
             return StreamingResponse(
-                self._stream(exchange, job, events, first),
+                self._stream(exchange, running, first),
                 media_type="text/event-stream",
                 headers={**headers, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
             )
-        usage = await self._settle(exchange, first)
-        return json_reply(reply.whole(first.text, first.finish_reason, usage), headers)
+        answers = await self._attended(request, exchange, running, self._all(running, exchange))
+        usage = await self._settle(exchange, answers)
+        choices = [
+            reply.choice(i, done.text, done.finish_reason, _asked(ask, done.scores))
+            for i, done in enumerate(answers)
+        ]
+        return json_reply(reply.whole(choices, usage), headers)
 
-    async def _submit(self, exchange: Exchange) -> "tuple[Generation, asyncio.Queue[EngineEvent]]":
+    async def _submit(self, exchange: Exchange) -> "Running":
         ask, target = exchange.ask, exchange.target
         tokenizer = target.base.tokenizer
         try:
@@ -116,28 +120,26 @@ class Completions:
                 "context_length_exceeded" if ids else "invalid_value",
             )
         exchange.prompt_tokens = len(ids)
-        loop, events = asyncio.get_running_loop(), asyncio.Queue[EngineEvent]()
-
-        def sink(happened: EngineEvent) -> None:
-            # The loop is closed when the gateway stops in the middle of an answer.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(events.put_nowait, happened)
-
-        job = Generation(
-            base=target.base.digest,
-            adapter=target.adapter,
-            ids=ids,
-            max_tokens=min(ask.max_tokens, room),
-            temperature=ask.temperature,
-            top_p=ask.top_p,
-            seed=ask.seed,
-            stop=ask.stop,
-            stream=ask.stream,
-            sink=sink,
-        )
+        running = Running()
         try:
-            self._gateway.engine.submit(job)
+            for index in range(ask.n):
+                job = Generation(
+                    base=target.base.digest,
+                    adapter=target.adapter,
+                    ids=ids,
+                    max_tokens=min(ask.max_tokens, room),
+                    temperature=ask.temperature,
+                    top_p=ask.top_p,
+                    seed=None if ask.seed is None else ask.seed + index,
+                    stop=ask.stop,
+                    stream=ask.stream,
+                    sink=running.sink(index),
+                    top_logprobs=ask.top_logprobs,
+                )
+                self._gateway.engine.submit(job)
+                running.jobs.append(job)
         except queue.Full:
+            running.cancel()
             raise Refusal(
                 429,
                 "too many requests are waiting; try again",
@@ -145,71 +147,84 @@ class Completions:
                 retry_after_s=RETRY_AFTER_SECONDS,
             ) from None
         except (LookupError, ConnectionError) as error:
+            running.cancel()
             raise Refusal(
                 503, f"{error}; try again", "not_loaded", retry_after_s=RETRY_AFTER_SECONDS
             ) from None
-        return job, events
+        return running
 
-    async def _first(
+    async def _attended(
         self,
         request: Request,
         exchange: Exchange,
-        job: Generation,
-        events: "asyncio.Queue[EngineEvent]",
-    ) -> Piece | Done:
-        """The first event, unless the caller leaves before: nobody needs the answer then."""
-        event_task = asyncio.ensure_future(self._next(events, job, exchange))
+        running: "Running",
+        waiting: Coroutine[Any, Any, T],
+    ) -> T:
+        """What is waited for, unless the caller leaves before: nobody needs the answer then."""
+        wanted_task = asyncio.ensure_future(waiting)
         left_task = asyncio.ensure_future(_left(request))
         try:
-            await asyncio.wait({event_task, left_task}, return_when=asyncio.FIRST_COMPLETED)
-            if event_task.done():
-                return event_task.result()
-            job.cancelled = True
+            await asyncio.wait({wanted_task, left_task}, return_when=asyncio.FIRST_COMPLETED)
+            if wanted_task.done():
+                return wanted_task.result()
+            running.cancel()
             self._gateway.metrics.requests.labels(*exchange.labels, CLIENT_LEFT).inc()
             raise ClientDisconnect
         except Refusal as refusal:
             self._count_error(exchange, refusal.status)
             raise
         finally:
-            event_task.cancel()
+            wanted_task.cancel()
             left_task.cancel()
 
-    async def _next(
-        self, events: "asyncio.Queue[EngineEvent]", job: Generation, exchange: Exchange
-    ) -> Piece | Done:
+    async def _next(self, running: "Running", exchange: Exchange) -> tuple[int, Piece | Done]:
         try:
-            happened = await asyncio.wait_for(events.get(), REQUEST_SECONDS)
+            index, happened = await asyncio.wait_for(running.events.get(), REQUEST_SECONDS)
         except TimeoutError:
-            job.cancelled = True
+            running.cancel()
             raise Refusal(503, f"no token within {REQUEST_SECONDS:g} s", "timeout") from None
         if isinstance(happened, Failed):
+            running.cancel()
             raise Refusal(503, f"{exchange.target.name}: {happened.error}", "engine_failed")
-        return happened
+        return index, happened
+
+    async def _all(self, running: "Running", exchange: Exchange) -> list[Done]:
+        done: dict[int, Done] = {}
+        while len(done) < exchange.ask.n:
+            index, happened = await self._next(running, exchange)
+            if isinstance(happened, Done):
+                done[index] = happened
+        return [done[index] for index in range(exchange.ask.n)]
 
     async def _stream(
-        self,
-        exchange: Exchange,
-        job: Generation,
-        events: "asyncio.Queue[EngineEvent]",
-        first: Piece | Done,
+        self, exchange: Exchange, running: "Running", first: tuple[int, Piece | Done]
     ) -> AsyncIterator[bytes]:
-        reply, settled = exchange.reply, False
+        ask, reply, settled = exchange.ask, exchange.reply, False
+        done: dict[int, Done] = {}
         try:
-            yield event(reply.chunk("", first=True))
+            for index in range(ask.n):
+                yield event(reply.opening(index))
             self._gateway.metrics.first_token.labels(*exchange.labels).observe(
                 time.perf_counter() - exchange.began
             )
             happened = first
-            while isinstance(happened, Piece):
-                yield event(reply.chunk(happened.text))
-                happened = await self._next(events, job, exchange)
-            if happened.tail:
-                yield event(reply.chunk(happened.tail))
+            while True:
+                index, said = happened
+                text = said.text if isinstance(said, Piece) else said.tail
+                if text or said.scores:
+                    yield event(reply.chunk(index, text, _asked(ask, said.scores)))
+                if isinstance(said, Done):
+                    done[index] = said
+                if len(done) == ask.n:
+                    break
+                happened = await self._next(running, exchange)
             settled = True
-            usage = await self._settle(exchange, happened)
-            own = exchange.ask.include_usage
-            yield event(reply.chunk(None, happened.finish_reason, None if own else usage))
-            if own:
+            answers = [done[index] for index in range(ask.n)]
+            usage = await self._settle(exchange, answers)
+            for index, answer in enumerate(answers):
+                told = index == ask.n - 1 and not ask.include_usage
+                yield event(reply.ending(index, answer.finish_reason, usage if told else None))
+            if ask.include_usage:
                 yield event(reply.usage_chunk(usage))
             yield b"data: [DONE]\n\n"
         except Refusal as refusal:
@@ -217,32 +232,35 @@ class Completions:
             self._count_error(exchange, refusal.status)
             yield event(refusal.body())
         finally:
-            job.cancelled = True
+            running.cancel()
             if not settled:
                 self._gateway.metrics.requests.labels(*exchange.labels, CLIENT_LEFT).inc()
 
-    async def _settle(self, exchange: Exchange, done: Done) -> dict[str, int]:
-        """Count the answer and write it to the landing zone; return its usage."""
+    async def _settle(self, exchange: Exchange, answers: Sequence[Done]) -> dict[str, int]:
+        """Count the answers and write them to the landing zone; return their usage."""
         seconds = time.perf_counter() - exchange.began
+        written = sum(done.completion_tokens for done in answers)
         metrics, counts = self._gateway.metrics, self._gateway.counts(exchange.target)
         counts.requests += 1
         counts.probes += exchange.probe
-        counts.empty += not done.text.strip()
+        counts.empty += not all(done.text.strip() for done in answers)
         counts.prompt_tokens += exchange.prompt_tokens
-        counts.completion_tokens += done.completion_tokens
+        counts.completion_tokens += written
         counts.latencies_ms.append(round(seconds * 1000, 3))
         metrics.requests.labels(*exchange.labels, 200).inc()
         metrics.duration.labels(*exchange.labels).observe(seconds)
         metrics.tokens.labels("prompt").inc(exchange.prompt_tokens)
-        metrics.tokens.labels("completion").inc(done.completion_tokens)
+        metrics.tokens.labels("completion").inc(written)
         if not exchange.probe and exchange.target.domain != BASE:
-            try:
-                row = _interaction(exchange, done, seconds)
-                await asyncio.wrap_future(self._gateway.landing.append(row))
-            except OSError:
-                # A full disk must not take the answers away as well.
-                metrics.landing_dropped.labels(exchange.target.domain).inc()
-        return usage_of(exchange.prompt_tokens, done.completion_tokens)
+            rows = [_interaction(exchange, i, done, seconds) for i, done in enumerate(answers)]
+            landed = [asyncio.wrap_future(self._gateway.landing.append(row)) for row in rows]
+            for lost in await asyncio.gather(*landed, return_exceptions=True):
+                if isinstance(lost, OSError):
+                    # A full disk must not take the answers away as well.
+                    metrics.landing_dropped.labels(exchange.target.domain).inc()
+                elif lost is not None:
+                    raise lost
+        return usage_of(exchange.prompt_tokens, written)
 
     def _count_error(self, exchange: Exchange, status: int) -> None:
         counts = self._gateway.counts(exchange.target)
@@ -261,6 +279,31 @@ class Completions:
         if self._keys.caller(request.headers) is not Caller.ADMIN:
             raise Refusal(403, "X-FT-Probe needs the admin key", "not_allowed")
         return True
+
+
+class Running:
+    """The answers to one request that the engine works on."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Generation] = []
+        self.events: asyncio.Queue[tuple[int, EngineEvent]] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+
+    def sink(self, index: int) -> Callable[[EngineEvent], None]:
+        def tell(happened: EngineEvent) -> None:
+            # The loop is closed when the gateway stops in the middle of an answer.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self.events.put_nowait, (index, happened))
+
+        return tell
+
+    def cancel(self) -> None:
+        for job in self.jobs:
+            job.cancelled = True
+
+
+def _asked(ask: Ask, scores: Sequence[Scored]) -> Sequence[Scored] | None:
+    return None if ask.top_logprobs is None else scores
 
 
 async def _left(request: Request) -> None:
@@ -292,10 +335,10 @@ def _conversation(ask: Ask, reply_id: str) -> tuple[str, str]:
     return derived, derived if ask.user else reply_id
 
 
-def _interaction(exchange: Exchange, done: Done, seconds: float) -> dict[str, Any]:
+def _interaction(exchange: Exchange, index: int, done: Done, seconds: float) -> dict[str, Any]:
     ask = exchange.ask
     return {
-        "event_id": exchange.reply.id,
+        "event_id": f"{exchange.reply.id}-{index}" if index else exchange.reply.id,
         "ts": now_text(),
         "domain": exchange.target.domain,
         "user_id": ask.user or "anonymous",

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ft_resources.gateway.token_scores import byte_letters, piece_bytes
+
 Message = dict[str, str]
 
 UNFINISHED = "\ufffd"  # what a cut multi-byte character decodes to
@@ -18,6 +20,8 @@ class ChatTokenizer:
     def __init__(self, tokenizer: Any, context: int) -> None:
         self._tokenizer = tokenizer
         self._specials = sorted(set(tokenizer.all_special_tokens))
+        self._special_ids = frozenset(tokenizer.all_special_ids)
+        self._letters = byte_letters() if _is_byte_level(tokenizer) else None
         self._lock = threading.Lock()
         self.context = context  # tokens, prompt and answer together
 
@@ -54,6 +58,13 @@ class ChatTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=True))
+
+    def token_bytes(self, token: int) -> bytes:
+        """What a token adds to a text; nothing for a special one."""
+        if token in self._special_ids:
+            return b""
+        piece = self._tokenizer.convert_ids_to_tokens(token)
+        return b"" if piece is None else piece_bytes(piece, self._letters)
 
     def _render(self, messages: Sequence[Message], *, answer: bool) -> str:
         from jinja2.exceptions import TemplateError
@@ -141,3 +152,8 @@ class TextStream:
             if any(s.startswith(tail) for s in self._stop):
                 return length
         return 0
+
+
+def _is_byte_level(tokenizer: Any) -> bool:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    return backend is not None and "ByteLevel" in repr(backend.decoder)
