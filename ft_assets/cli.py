@@ -265,6 +265,7 @@ def gateway_serve(
     host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
 ) -> None:
     """Serve the deployed adapters through an OpenAI-compatible API."""
+    from ft_assets.callers import caller_keys
     from ft_assets.settings import PlatformError, load_platform
     from ft_resources import secrets
     from ft_resources.gateway.serve import serve
@@ -287,6 +288,7 @@ def gateway_serve(
             values[secrets.GATEWAY_ADMIN_KEY],
             values[secrets.SIGNING_KEY].encode(),
             os.environ.get(secrets.GATEWAY_API_KEY),
+            caller_keys(settings, os.environ),
         )
     except (OSError, ValueError) as error:
         raise fail(str(error)) from None

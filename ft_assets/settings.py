@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from ft_assets.caller_settings import RESERVED_CALLERS, CallerName, CallerSettings
 from ft_assets.corpus.policy import (
     OPERATORS,
     AnyOperator,
@@ -50,6 +51,7 @@ from ft_assets.sections import (
 )
 
 PLATFORM_ENV = "FT_PLATFORM"
+BASE_MODEL = "base"  # as callers name it
 PASSWORD = re.compile(r"(://[^/\s'\"@]*?:)[^/\s'\"]*(@)|(password=)[^&\s'\"]*()", re.IGNORECASE)
 DOMAIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -69,6 +71,7 @@ class Platform(Section):
     drift: DriftSettings = DriftSettings()
     costs: CostSettings = CostSettings()
     services: Services = Services()
+    callers: dict[CallerName, CallerSettings] = Field(default_factory=dict)  # of the gateway
     versioning: Versioning = Versioning()
     mlflow: MlflowSettings = MlflowSettings()
     vault: VaultSettings = VaultSettings()
@@ -84,6 +87,19 @@ class Platform(Section):
                         f"versioning.{key} is for the embedded lakeFS, and services.lakefs.embedded"
                         " is false; set it where your server is configured"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _callers_use_what_is_here(self) -> "Platform":
+        known = {*self.domains, BASE_MODEL}
+        for name, caller in self.callers.items():
+            if unknown := sorted(set(caller.domains or ()) - known):
+                raise ValueError(
+                    f"callers.{name}.domains: no domain {', '.join(unknown)}; allowed: "
+                    f"{', '.join(sorted(known))}"
+                )
+            if name in RESERVED_CALLERS:
+                raise ValueError(f"callers.{name}: this name is taken; choose another")
         return self
 
     @field_validator("domains", mode="before")

@@ -33,6 +33,12 @@ def test_least_that_is_needed(tmp_path):
         ("domains: {a: {sources: {log: []}}}", ["domains.a.sources.log", "logs"]),
         ("domains: {a: {}}\ncanary: {share: 7}", ["canary.share", "7", "less than or equal to 1"]),
         ("domains: {}", ["domains"]),
+        ("domains: {a: {}}\ncallers: {crm: {}}", ["callers.crm", "exactly one of key_env"]),
+        (
+            "domains: {a: {}}\ncallers: {crm: {key_env: K, domains: [b, base]}}",
+            ["callers.crm.domains", "no domain b", "a, base"],
+        ),
+        ("domains: {a: {}}\ncallers: {admin: {key_env: K}}", ["callers.admin", "taken"]),
         ("domains: {'Big Co': {}}", ["Big Co", "lower case"]),
         ("domains: {a: {}}\nbase_model: {kind: path}", ["base_model", "'path'"]),
         ("domains: {a: {}}\nservices: {lakefs: {url: 'ftp://x'}}", ["services.lakefs.url", "ftp"]),

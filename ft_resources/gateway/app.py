@@ -23,11 +23,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ft_resources.gateway.admin import Admin
-from ft_resources.gateway.auth import Caller, Keys
+from ft_resources.gateway.auth import Keys, Principal, Role
 from ft_resources.gateway.bodies import MAX_BODY, json_reply, read_body
 from ft_resources.gateway.chat import Refusal, read_json
 from ft_resources.gateway.completions import CLIENT_LEFT, RETRY_AFTER_SECONDS, Completions
 from ft_resources.gateway.feedback import read_feedback
+from ft_resources.gateway.rates import Rates
 from ft_resources.gateway.service import BASE, Gateway
 
 SAVE_STATS_SECONDS = 5.0
@@ -40,7 +41,8 @@ log = logging.getLogger(__name__)
 
 def create_app(gateway: Gateway, keys: Keys) -> Starlette:
     """The ASGI application over a gateway that was started; stopping it is the caller's part."""
-    api, completions, administrator = Api(gateway), Completions(gateway, keys), Admin(gateway)
+    rates = Rates()
+    api, completions, administrator = Api(gateway), Completions(gateway, rates), Admin(gateway)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -49,10 +51,10 @@ def create_app(gateway: Gateway, keys: Keys) -> Starlette:
         saving.cancel()
 
     def user(handler: Handler) -> Handler:
-        return _guarded(handler, keys, {Caller.USER, Caller.ADMIN}, "API_KEY")
+        return _guarded(handler, keys, frozenset(Role), rates)
 
     def admin(handler: Handler) -> Handler:
-        return _guarded(handler, keys, {Caller.ADMIN}, "ADMIN_KEY")
+        return _guarded(handler, keys, frozenset({Role.ADMIN}))
 
     routes = [
         Route("/v1/chat/completions", user(completions.chat), methods=["POST"]),
@@ -85,10 +87,20 @@ def create_app(gateway: Gateway, keys: Keys) -> Starlette:
     return app
 
 
-def _guarded(handler: Handler, keys: Keys, allowed: set[Caller], key: str) -> Handler:
+def _guarded(
+    handler: Handler, keys: Keys, roles: frozenset[Role], rates: Rates | None = None
+) -> Handler:
     async def guarded(request: Request) -> Response:
-        if keys.caller(request.headers) not in allowed:
-            raise Refusal(401, f"send Authorization: Bearer {key}", "invalid_api_key")
+        who = keys.who(request.headers)
+        if who is None or (who is keys.anyone and who.role not in roles):
+            wanted = "API_KEY" if Role.CALLER in roles else "ADMIN_KEY"
+            raise Refusal(401, f"send Authorization: Bearer {wanted}", "invalid_api_key")
+        if who.role not in roles:
+            raise Refusal(403, f"this key has the role {who.role.value}", "role_not_allowed")
+        request.state.who = who
+        request.state.note = {"caller": who.name}
+        if rates is not None:
+            rates.count_request(who)
         return await handler(request)
 
     return guarded
@@ -100,15 +112,16 @@ class Api:
         self._passes = 0
 
     async def models(self, request: Request) -> Response:
-        return json_reply({"object": "list", "data": list(self._models().values())})
+        models = self._models(request.state.who)
+        return json_reply({"object": "list", "data": list(models.values())})
 
     async def model(self, request: Request) -> Response:
-        found = self._models().get(request.path_params["id"])
+        found = self._models(request.state.who).get(request.path_params["id"])
         if found is None:
             raise Refusal(404, "no such model; GET /v1/models lists them", "model_not_found", "id")
         return json_reply(found)
 
-    def _models(self) -> dict[str, dict[str, Any]]:
+    def _models(self, who: Principal) -> dict[str, dict[str, Any]]:
         gateway = self._gateway
         shared = {"object": "model", "created": 0, "owned_by": "continuous-fine-tuning"}
         models: dict[str, dict[str, Any]] = {}
@@ -119,12 +132,20 @@ class Api:
                 models[domain] = {**shared, "root": champion or BASE, "parent": champion or BASE}
         for name in gateway.engine.adapters():
             models[name] = {**shared, "root": name, "parent": BASE}
-        return {name: {"id": name, **model} for name, model in models.items()}
+        return {
+            name: {"id": name, **model}
+            for name, model in models.items()
+            if who.may_use(name.partition("@")[0])
+        }
 
     async def feedback(self, request: Request) -> Response:
-        event_id, fields = read_feedback(read_json(await read_body(request, MAX_BODY)))
+        who: Principal = request.state.who
+        body = read_json(await read_body(request, who.max_body or MAX_BODY))
+        event_id, fields = read_feedback(body)
         try:
-            result = await asyncio.wrap_future(self._gateway.landing.feedback(event_id, fields))
+            result = await asyncio.wrap_future(
+                self._gateway.landing.feedback(event_id, fields, who.may_use)
+            )
         except LookupError:
             raise Refusal(404, "no logged answer has this id", "id_not_found", "id") from None
         except OSError:

@@ -134,7 +134,11 @@ def read_json(body: bytes) -> dict[str, Any]:
     return value
 
 
-def read_ask(body: Mapping[str, Any], *, chat: bool, session: str | None) -> Ask:
+def read_ask(
+    body: Mapping[str, Any], *, chat: bool, session: str | None, most_tokens: int | None = None
+) -> Ask:
+    """`most_tokens`: what this caller may ask of an answer, when that is less than MAX_TOKENS."""
+    most = min(MAX_TOKENS, most_tokens or MAX_TOKENS)
     for name, neutral in UNSUPPORTED.items():
         if not _is_one_of(body.get(name), neutral):
             raise _unsupported(name)
@@ -162,7 +166,7 @@ def read_ask(body: Mapping[str, Any], *, chat: bool, session: str | None) -> Ask
         model=model,
         messages=messages,
         text=text,
-        max_tokens=whole_number(body.get(limit), limit, 1, MAX_TOKENS) or DEFAULT_TOKENS,
+        max_tokens=whole_number(body.get(limit), limit, 1, most) or min(DEFAULT_TOKENS, most),
         temperature=_number(body.get("temperature"), "temperature", 0, 2),
         top_p=_number(body.get("top_p"), "top_p", 0, 1),
         seed=whole_number(body.get("seed"), "seed", -SEED_LIMIT, SEED_LIMIT - 1),

@@ -18,11 +18,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from ft_resources.gateway.auth import Caller, Keys
+from ft_resources.gateway.auth import Principal, Role
 from ft_resources.gateway.bodies import MAX_BODY, json_reply, read_body
 from ft_resources.gateway.chat import Ask, Refusal, invalid, read_ask, read_json
 from ft_resources.gateway.cohort import Done, Failed, Generation, Piece
 from ft_resources.gateway.cohort import Event as EngineEvent
+from ft_resources.gateway.rates import Rates
 from ft_resources.gateway.replies import Reply, event, usage_of
 from ft_resources.gateway.service import BASE, Gateway, Target, now_text
 from ft_resources.gateway.token_scores import Scored
@@ -41,10 +42,20 @@ class Exchange:
     ask: Ask
     target: Target
     reply: Reply
+    who: Principal
     probe: bool
     session: str
     began: float
     prompt_tokens: int = 0
+    reserved: int = 0  # tokens, of the caller's rate
+
+    @property
+    def patience_s(self) -> float:
+        """How long the next token is waited for."""
+        if self.who.timeout_s is None:
+            return REQUEST_SECONDS
+        left = self.began + self.who.timeout_s - time.perf_counter()
+        return min(REQUEST_SECONDS, max(0.0, left))
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -52,9 +63,9 @@ class Exchange:
 
 
 class Completions:
-    def __init__(self, gateway: Gateway, keys: Keys) -> None:
+    def __init__(self, gateway: Gateway, rates: Rates) -> None:
         self._gateway = gateway
-        self._keys = keys
+        self._rates = rates
 
     async def chat(self, request: Request) -> Response:
         return await self._complete(request, chat=True)
@@ -65,17 +76,21 @@ class Completions:
     async def _complete(self, request: Request, *, chat: bool) -> Response:
         began = time.perf_counter()
         domain, arm = "none", "none"
+        who: Principal = request.state.who
         try:
-            body = read_json(await read_body(request, MAX_BODY))
-            ask = read_ask(body, chat=chat, session=_header_text(request, "X-Session-Id"))
-            probe = self._is_probe(request)
+            body = read_json(await read_body(request, min(MAX_BODY, who.max_body or MAX_BODY)))
+            session = _header_text(request, "X-Session-Id")
+            ask = read_ask(body, chat=chat, session=session, most_tokens=who.max_tokens)
+            probe = _is_probe(request)
             reply_id = f"{'chatcmpl' if chat else 'cmpl'}-{uuid4().hex}"
-            conversation, session = _conversation(ask, reply_id)
+            conversation, session_id = _conversation(ask, reply_id)
+            if not who.may_use(ask.model.partition("@")[0]):
+                raise Refusal(403, "this key may not use this model", "model_not_allowed", "model")
             target = self._gateway.target(ask.model, conversation)
             domain, arm = target.domain, target.arm
             reply = Reply.begin(reply_id, target.name, chat=chat)
-            exchange = Exchange(ask, target, reply, probe, session, began)
-            request.state.note = {
+            exchange = Exchange(ask, target, reply, who, probe, session_id, began)
+            request.state.note |= {
                 "domain": domain,
                 "arm": arm,
                 "adapter": target.name,
@@ -120,6 +135,9 @@ class Completions:
                 "context_length_exceeded" if ids else "invalid_value",
             )
         exchange.prompt_tokens = len(ids)
+        longest = min(ask.max_tokens, room)
+        exchange.reserved = len(ids) + ask.n * longest
+        self._rates.take_tokens(exchange.who, exchange.reserved)
         running = Running()
         try:
             for index in range(ask.n):
@@ -127,7 +145,7 @@ class Completions:
                     base=target.base.digest,
                     adapter=target.adapter,
                     ids=ids,
-                    max_tokens=min(ask.max_tokens, room),
+                    max_tokens=longest,
                     temperature=ask.temperature,
                     top_p=ask.top_p,
                     seed=None if ask.seed is None else ask.seed + index,
@@ -139,7 +157,7 @@ class Completions:
                 self._gateway.engine.submit(job)
                 running.jobs.append(job)
         except queue.Full:
-            running.cancel()
+            self._give_up(exchange, running)
             raise Refusal(
                 429,
                 "too many requests are waiting; try again",
@@ -147,11 +165,15 @@ class Completions:
                 retry_after_s=RETRY_AFTER_SECONDS,
             ) from None
         except (LookupError, ConnectionError) as error:
-            running.cancel()
+            self._give_up(exchange, running)
             raise Refusal(
                 503, f"{error}; try again", "not_loaded", retry_after_s=RETRY_AFTER_SECONDS
             ) from None
         return running
+
+    def _give_up(self, exchange: Exchange, running: "Running") -> None:
+        running.cancel()
+        self._rates.give_back(exchange.who, exchange.reserved)
 
     async def _attended(
         self,
@@ -179,10 +201,11 @@ class Completions:
 
     async def _next(self, running: "Running", exchange: Exchange) -> tuple[int, Piece | Done]:
         try:
-            index, happened = await asyncio.wait_for(running.events.get(), REQUEST_SECONDS)
+            index, happened = await asyncio.wait_for(running.events.get(), exchange.patience_s)
         except TimeoutError:
             running.cancel()
-            raise Refusal(503, f"no token within {REQUEST_SECONDS:g} s", "timeout") from None
+            limit = min(exchange.who.timeout_s or REQUEST_SECONDS, REQUEST_SECONDS)
+            raise Refusal(503, f"not answered within {limit:g} s", "timeout") from None
         if isinstance(happened, Failed):
             running.cancel()
             raise Refusal(503, f"{exchange.target.name}: {happened.error}", "engine_failed")
@@ -240,6 +263,8 @@ class Completions:
         """Count the answers and write them to the landing zone; return their usage."""
         seconds = time.perf_counter() - exchange.began
         written = sum(done.completion_tokens for done in answers)
+        unused = exchange.reserved - exchange.prompt_tokens - written
+        self._rates.give_back(exchange.who, unused)
         metrics, counts = self._gateway.metrics, self._gateway.counts(exchange.target)
         counts.requests += 1
         counts.probes += exchange.probe
@@ -269,17 +294,6 @@ class Completions:
         counts.errors += 1
         self._gateway.metrics.requests.labels(*exchange.labels, status).inc()
 
-    def _is_probe(self, request: Request) -> bool:
-        flag = request.headers.get("x-ft-probe")
-        if flag is None:
-            return False
-        if flag != "1":
-            # Taken for none, a probe would become training data.
-            raise invalid("X-FT-Probe must be 1; leave it out otherwise", "X-FT-Probe")
-        if self._keys.caller(request.headers) is not Caller.ADMIN:
-            raise Refusal(403, "X-FT-Probe needs the admin key", "not_allowed")
-        return True
-
 
 class Running:
     """The answers to one request that the engine works on."""
@@ -304,6 +318,18 @@ class Running:
 
 def _asked(ask: Ask, scores: Sequence[Scored]) -> Sequence[Scored] | None:
     return None if ask.top_logprobs is None else scores
+
+
+def _is_probe(request: Request) -> bool:
+    flag = request.headers.get("x-ft-probe")
+    if flag is None:
+        return False
+    if flag != "1":
+        # Taken for none, a probe would become training data.
+        raise invalid("X-FT-Probe must be 1; leave it out otherwise", "X-FT-Probe")
+    if request.state.who.role is not Role.ADMIN:
+        raise Refusal(403, "X-FT-Probe needs the admin key", "not_allowed")
+    return True
 
 
 async def _left(request: Request) -> None:

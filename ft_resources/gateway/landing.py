@@ -16,7 +16,7 @@ import os
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -47,12 +47,17 @@ class FeedbackResult:
         return self.before != self.after
 
 
+def _all_domains(_: str) -> bool:
+    return True
+
+
 @dataclass(eq=False)
 class _Task:
     future: "Future[Any]"
     row: Row | None = None  # an interaction
     event_id: str = ""  # feedback on it
     fields: Row = field(default_factory=dict)
+    may_use: Callable[[str], bool] = _all_domains
     result: Any = None
 
 
@@ -93,12 +98,15 @@ class Landing:
         """Done when the row is on disk; OSError when it could not be written."""
         return self._put(_Task(Future(), row=row))
 
-    def feedback(self, event_id: str, fields: Row) -> "Future[FeedbackResult]":
+    def feedback(
+        self, event_id: str, fields: Row, may_use: Callable[[str], bool] = _all_domains
+    ) -> "Future[FeedbackResult]":
         """Append the row again with these fields; equal content appends nothing.
 
-        LookupError for an unknown id, OSError when it could not be written.
+        LookupError for an unknown id, and for one of a domain that `may_use` refuses; OSError when
+        it could not be written.
         """
-        return self._put(_Task(Future(), event_id=event_id, fields=fields))
+        return self._put(_Task(Future(), event_id=event_id, fields=fields, may_use=may_use))
 
     def _put(self, task: _Task) -> "Future[Any]":
         # A caller that leaves is cancelled and cancels what it awaits; a cancelled future refuses
@@ -173,6 +181,8 @@ class Landing:
         if task.row is not None:
             return task.row
         before = fresh.get(task.event_id) or self._read(task.event_id)
+        if not task.may_use(before["domain"]):
+            raise LookupError(f"the answer {task.event_id!r} is of another domain")
         after = {**before, **task.fields}
         task.result = FeedbackResult(before, after)
         if not task.result.changed:

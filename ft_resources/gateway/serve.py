@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -25,7 +25,7 @@ from types import FrameType
 import uvicorn
 
 from ft_resources.gateway.app import create_app
-from ft_resources.gateway.auth import Keys, is_loopback
+from ft_resources.gateway.auth import CallerKey, Keys, is_loopback
 from ft_resources.gateway.service import Gateway
 
 DRAIN_SECONDS = 30  # for running answers after SIGTERM
@@ -44,12 +44,13 @@ def serve(
     admin_key: str,
     signing_key: bytes,
     api_key: str | None,
+    callers: Sequence[CallerKey] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises OSError or ValueError when it cannot start."""
-    if not api_key and not is_loopback(host):
+    if not api_key and not callers and not is_loopback(host):
         raise ValueError(
-            f"refusing to serve on {host} without a key for callers; set FT_GATEWAY_API_KEY, or "
-            "bind 127.0.0.1"
+            f"refusing to serve on {host} without a key for callers; set FT_GATEWAY_API_KEY or "
+            "name callers in platform.yaml, or bind 127.0.0.1"
         )
     if not signing_key:
         raise ValueError("the signing key is empty; set FT_SIGNING_KEY")
@@ -58,7 +59,7 @@ def serve(
             f"landing zone {landing}: the gateway appends to a local folder; set landing to one, "
             "and name the URL in sources.logs"
         )
-    keys = Keys(admin_key, api_key or None)
+    keys = Keys(admin_key, api_key or None, callers)
     with _bound(host, port) as listener, _alone(root):
         _log_to_stdout()
         # Nothing is ever fetched: a base is a folder.

@@ -6,12 +6,14 @@ import os
 import signal
 import socket
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ft_resources.adapter_format import adapter_digest, adapter_name, base_digest
 from ft_resources.adapter_manifest import VERSION
+from ft_resources.gateway.auth import CallerKey
 from ft_resources.gateway.client import GatewayClient
 from ft_resources.signing import sign
 
@@ -184,11 +186,17 @@ class Running:
         return int(self.process.exitcode)
 
 
-def start(folder: Path, *, api_key: str | None = None, port: int | None = None) -> Running:
+def start(
+    folder: Path,
+    *,
+    api_key: str | None = None,
+    port: int | None = None,
+    callers: Sequence[CallerKey] = (),
+) -> Running:
     """Start a gateway whose state lies below `folder`; it answers when this returns."""
     folder.mkdir(parents=True, exist_ok=True)
     root, landing, port = folder / "gateway", folder / "landing", port or free_port()
-    arguments = (root, landing, port, api_key)
+    arguments = (root, landing, port, api_key, callers)
     process = PROCESSES.Process(target=_run, args=arguments, daemon=True)
     process.start()
     client = GatewayClient(f"http://127.0.0.1:{port}", ADMIN_KEY, SIGNING_KEY, api_key, 30)
@@ -196,7 +204,9 @@ def start(folder: Path, *, api_key: str | None = None, port: int | None = None) 
     return Running(root, landing, port, process, client, api_key)
 
 
-def _run(root: Path, landing: Path, port: int, api_key: str | None) -> None:
+def _run(
+    root: Path, landing: Path, port: int, api_key: str | None, callers: Sequence[CallerKey]
+) -> None:
     import torch
 
     from ft_resources.gateway.serve import serve
@@ -204,4 +214,4 @@ def _run(root: Path, landing: Path, port: int, api_key: str | None) -> None:
     log = os.open(root.parent / "gateway.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     torch.set_num_threads(1)
-    serve(root, landing, "127.0.0.1", port, DOMAINS, ADMIN_KEY, SIGNING_KEY, api_key)
+    serve(root, landing, "127.0.0.1", port, DOMAINS, ADMIN_KEY, SIGNING_KEY, api_key, callers)
