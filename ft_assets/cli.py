@@ -12,6 +12,7 @@ import typer
 
 from ft_assets.adapters.commands import app as adapters_app
 from ft_assets.corpus.tagger.commands import app as pii_app
+from ft_assets.deployment.canary_cli import canary_app
 from ft_assets.evaluation.gate_cli import gate_app
 from ft_assets.evidence import commands as evidence_commands
 from ft_assets.raw.quarantine_cli import app as quarantine_app
@@ -27,6 +28,7 @@ lakefs_app = typer.Typer(help="The embedded lakeFS server.", no_args_is_help=Tru
 gateway_app = typer.Typer(help="The serving gateway.", no_args_is_help=True)
 app.add_typer(lakefs_app, name="lakefs")
 app.add_typer(gate_app, name="gate")
+app.add_typer(canary_app, name="canary")
 app.add_typer(gateway_app, name="gateway")
 app.add_typer(adapters_app, name="adapters")
 app.add_typer(pii_app, name="pii")

@@ -205,6 +205,7 @@ class Domain(Section):
     anonymization: DomainAnonymization = DomainAnonymization()
     screening: Screening | None = None  # keys given here replace those of the platform's screening
     evaluation: EvaluationSettings | None = None  # the same, of the platform's evaluation
+    canary: "CanarySettings | None" = None  # the same, of the platform's canary
     cases: list[str] = []  # files of test cases beside this one, or globs; docs/evaluation.md
 
 
@@ -273,13 +274,55 @@ class AdapterSettings(Section):
     )
 
 
+Chance = Annotated[float, Field(gt=0, le=0.5)]
+
+
+class GuardrailSettings(Section):
+    """Shares of a canary's answers that it must stay below; docs/canary.md."""
+
+    errors: Chance = 0.01
+    empty: Chance = 0.05
+    slow: Chance = 0.05  # longer than slow_seconds
+    personal_data: Chance = 0.001  # an identifier that was not in the question
+
+
 class CanarySettings(Section):
+    """From an adapter that passed its gate to champion, or back; docs/canary.md."""
+
+    # replay: the same prompts to both at once, decided in the run. evidence: by people, over days.
+    decide_by: Literal["replay", "evidence"] = "replay"
+    # replay:
     share: Share = 0.1  # of the conversations of a domain while a canary runs
     replay_rows: Annotated[int, Field(ge=1)] = 20
     max_error_share: Share = 0.0
     max_empty_share: Share = 0.2
     max_latency_ratio: Annotated[float, Field(gt=0)] = 3.0  # p95, canary / champion
     max_loss_gap_nats: Annotated[float, Field(ge=0)] = 0.1  # canary - champion on the replayed rows
+    # evidence:
+    false_promotion: Chance = 0.05  # of a canary that is worse by the margin, at any time
+    false_rollback: Chance = 0.05  # of one that is not worse, guardrails included
+    margin: Chance = 0.05  # of the mean reaction, 0 to 1
+    min_reactions: Annotated[int, Field(ge=1)] = 50  # canary conversations, before a promotion
+    guardrails: GuardrailSettings = GuardrailSettings()
+    slow_seconds: Annotated[float, Field(gt=0)] = 30
+    shadow_answers: Annotated[int, Field(ge=0)] = 20  # mirrored before anybody sees it; 0: none
+    steps: Annotated[list[Chance], Field(min_length=1)] = [0.01, 0.05, 0.1, 0.25, 0.5]
+    step_answers: Annotated[int, Field(ge=0)] = 50  # canary answers before the next step
+    step_minutes: Annotated[float, Field(ge=0)] = 0  # and at least this long
+    reaction_minutes: Annotated[float, Field(gt=0)] = 10  # from the beginning of a conversation
+    votes_per_user: Annotated[int, Field(ge=1)] = 3  # conversations in which one user counts
+    horizon_days: Annotated[float, Field(gt=0)] = 14  # undecided until then: held
+    hold_days: Annotated[float, Field(ge=0)] = 2  # for a person to look; then rolled back
+    approval: Literal["none", "canary", "promotion"] = "none"  # what waits for a person
+    holdback: Annotated[float, Field(ge=0, le=0.5)] = 0.05  # of the old champion, after promotion
+    holdback_days: Annotated[float, Field(ge=0)] = 7
+
+    @field_validator("steps")
+    @classmethod
+    def _grow(cls, steps: list[float]) -> list[float]:
+        if steps != sorted(set(steps)):
+            raise ValueError("steps must grow")
+        return steps
 
 
 class DriftSettings(Section):

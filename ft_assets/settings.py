@@ -162,6 +162,14 @@ class Platform(Section):
         given = {name: getattr(own, name) for name in own.model_fields_set}
         return EvaluationSettings.model_validate({**self.evaluation.model_dump(), **given})
 
+    def canary_of(self, domain: str | None) -> CanarySettings:
+        """The platform's canary with the domain's own keys in their place."""
+        own = self.domains[domain].canary if domain is not None else None
+        if own is None:
+            return self.canary
+        given = {name: getattr(own, name) for name in own.model_fields_set}
+        return CanarySettings.model_validate({**self.canary.model_dump(), **given})
+
     def operators_of(self, domain: str | None, policy: str | None = None) -> dict[str, AnyOperator]:
         """What becomes of each type of personal data in a domain; None: what the platform says.
 
