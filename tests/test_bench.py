@@ -6,7 +6,7 @@ import pytest
 
 from tests.bench import __main__ as runner
 from tests.bench.tables import checked, insert, markdown, row
-from tests.bench.timing import costs, faster, interleaved, missing
+from tests.bench.timing import ahead, costs, faster, floor, interleaved, missing
 
 
 def test_a_measure_says_whether_its_goal_holds():
@@ -15,6 +15,10 @@ def test_a_measure_says_whether_its_goal_holds():
     assert costs("a", ours=1.3, peer=1, at_most=1.3)["holds"] is True
     assert costs("a", ours=1.4, peer=1, at_most=1.3)["holds"] is False
     assert faster("a", ours=1, peer=50)["holds"] is None
+    assert ahead("a", ours=5, peer=2, at_least=2.5, unit="rows/s")["holds"] is True
+    assert ahead("a", ours=4.9, peer=2, at_least=2.5, unit="rows/s")["holds"] is False
+    assert floor("a", ours=9, peer=1, at_least=9, unit="rows/s")["holds"] is True
+    assert floor("a", ours=8, peer=1, at_least=9, unit="rows/s", note="x")["holds"] is False
     assert (faster("a", 2, 8)["ratio"], costs("a", 2, 8)["ratio"]) == (4, 0.25)
 
 

@@ -51,6 +51,12 @@ class Generation:
     sink: Callable[[Event], None]
     top_logprobs: int | None = None  # None: scores are not asked for
     cancelled: bool = False
+    on_cancel: Callable[[], None] | None = None  # set by a backend that waits for somebody else
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        if self.on_cancel is not None:
+            self.on_cancel()
 
 
 @dataclass(eq=False)

@@ -313,7 +313,7 @@ class Running:
 
     def cancel(self) -> None:
         for job in self.jobs:
-            job.cancelled = True
+            job.cancel()
 
 
 def _asked(ask: Ask, scores: Sequence[Scored]) -> Sequence[Scored] | None:

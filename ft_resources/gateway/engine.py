@@ -24,6 +24,7 @@ from ft_resources.gateway.dora import take_gains
 from ft_resources.gateway.loaded_base import LoadedBase, open_base, read_model
 
 MAX_COHORTS = 4
+MAX_ADAPTERS = 64  # loaded; beyond that the oldest one that is not routed leaves
 MAX_ROWS = 16  # of a cohort
 MAX_PREFILL_TOKENS = 16_384  # of a cohort, padding included: bounds memory and the wait of others
 SCORE_TOKENS = 4_096  # of one scoring batch
@@ -46,6 +47,8 @@ log = logging.getLogger(__name__)
 
 
 class Engine:
+    max_adapters = MAX_ADAPTERS
+
     def __init__(self, max_waiting: int = 64) -> None:
         self._max_waiting = max_waiting
         self._wake = threading.Condition()

@@ -26,6 +26,7 @@ import uvicorn
 
 from ft_resources.gateway.app import create_app
 from ft_resources.gateway.auth import CallerKey, Keys, is_loopback
+from ft_resources.gateway.backend import Backend
 from ft_resources.gateway.service import Gateway
 
 DRAIN_SECONDS = 30  # for running answers after SIGTERM
@@ -45,6 +46,7 @@ def serve(
     signing_key: bytes,
     api_key: str | None,
     callers: Sequence[CallerKey] = (),
+    engine: Backend | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises OSError or ValueError when it cannot start."""
     if not api_key and not callers and not is_loopback(host):
@@ -64,7 +66,7 @@ def serve(
         _log_to_stdout()
         # Nothing is ever fetched: a base is a folder.
         os.environ["HF_HUB_OFFLINE"] = "1"
-        gateway = Gateway(root, Path(landing), domains, signing_key)
+        gateway = Gateway(root, Path(landing), domains, signing_key, engine)
         gateway.start()
         try:
             config = uvicorn.Config(

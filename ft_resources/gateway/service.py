@@ -18,9 +18,10 @@ from typing import Any
 
 from ft_resources.adapter_format import base_digest
 from ft_resources.gateway.adapters import AdapterStore
+from ft_resources.gateway.backend import Backend, Base
 from ft_resources.gateway.chat import Refusal
 from ft_resources.gateway.durable import read_json, write_json
-from ft_resources.gateway.engine import Engine, LoadedBase
+from ft_resources.gateway.engine import Engine
 from ft_resources.gateway.landing import Landing
 from ft_resources.gateway.metrics import Metrics
 from ft_resources.gateway.routing import (
@@ -33,7 +34,6 @@ from ft_resources.gateway.routing import (
 from ft_resources.gateway.stats import Counts, DomainStats
 
 BASE = "base"  # the model name of the base without an adapter
-MAX_ADAPTERS = 64  # loaded; beyond that the oldest one that is not routed leaves
 NO_BASE = (
     "no base model is loaded; let the pipeline load one (materialize canary_release), or "
     "PUT /admin/base"
@@ -49,7 +49,7 @@ class Target:
     domain: str  # "base" when the base was asked for by name
     arm: str
     adapter: str | None
-    base: LoadedBase
+    base: Base
 
     @property
     def name(self) -> str:
@@ -63,11 +63,11 @@ class Gateway:
         landing: Path,
         domains: Sequence[str],
         signing_key: bytes,
-        max_waiting: int = 64,
+        engine: Backend | None = None,
     ) -> None:
         root.mkdir(parents=True, exist_ok=True)
         self.domains = tuple(domains)
-        self.engine = Engine(max_waiting)
+        self.engine: Backend = engine or Engine()
         self.landing = Landing(landing, root / "interactions.sqlite", domains)
         self.metrics = Metrics([*domains, BASE])
         self.routing = Routing()
@@ -295,7 +295,7 @@ class Gateway:
     def _has(self, name: str) -> bool:
         return self.engine.base_of(name) is not None
 
-    def _base(self) -> LoadedBase:
+    def _base(self) -> Base:
         base = self.engine.base(self._current) if self._current else None
         if base is None:
             raise Refusal(503, NO_BASE, "no_base_model", "model")
@@ -379,7 +379,7 @@ class Gateway:
         doomed = [n for n in stale if self.engine.base_of(n) not in needed]
         # Never the newest: it has just come in, and is routed next.
         free = [n for n in loaded[:-1] if n not in routed and n not in doomed]
-        doomed += free[: max(0, len(loaded) - len(doomed) - MAX_ADAPTERS)]
+        doomed += free[: max(0, len(loaded) - len(doomed) - self.engine.max_adapters)]
         for name in doomed:
             with self._routing_lock:
                 if name in self.routing.names():

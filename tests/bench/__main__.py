@@ -23,6 +23,7 @@ AREAS: dict[str, tuple[str, ...]] = {
     "platform": ("platform",),
     "corpus": ("patterns", "surrogates", "dedup", "new_week", "memory", "lakefs"),
     "training": ("training",),
+    "serving": ("serving",),
 }
 
 

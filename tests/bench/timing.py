@@ -57,6 +57,22 @@ def costs(
     return _line(measure, ours, peer, unit, ratio, goal, at_most is None or ratio <= at_most)
 
 
+def ahead(measure: str, ours: float, peer: float, at_least: float, unit: str) -> Measure:
+    """How many times the rate of the peer: ours / peer."""
+    ratio = ours / peer
+    goal = f"ours / peer >= {at_least:g}"
+    return _line(measure, ours, peer, unit, ratio, goal, ratio >= at_least)
+
+
+def floor(
+    measure: str, ours: float, peer: float, at_least: float, unit: str, note: str = ""
+) -> Measure:
+    """A rate that has to reach a number of its own; the peer is there to judge it by."""
+    goal = f"ours >= {at_least:g}"
+    line = _line(measure, ours, peer, unit, ours / peer, goal, ours >= at_least)
+    return {**line, "note": note} if note else line
+
+
 def missing(measure: str, unit: str, goal: str, why: str) -> Measure:
     """A measure whose peer is not installed here; it does not hold. `why` says what to install."""
     return {
