@@ -10,7 +10,10 @@ from tests.resources.gateway import world
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+
     forkserver.ensure_running()  # imports the learning stack while this process does
+    torch.set_num_threads(1)  # engines run here too, beside other tests: two a core wait in turn
     return world.make_base(tmp_path_factory.mktemp("base"))
 
 
