@@ -7,21 +7,18 @@ The gateway's own log names routes, domains, adapters and numbers, never what wa
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, cast
-from uuid import uuid4
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ft_resources.gateway.access_log import AccessLines, AccessLog
 from ft_resources.gateway.admin import Admin
 from ft_resources.gateway.auth import Keys, Principal, Role
 from ft_resources.gateway.bodies import MAX_BODY, json_reply, read_body
@@ -35,13 +32,12 @@ SAVE_STATS_SECONDS = 5.0
 CALLER_ROUTES = "/v1/chat/completions, /v1/completions, /v1/models and /feedback"
 
 Handler = Callable[[Request], Awaitable[Response]]
-access = logging.getLogger("ft_resources.gateway.access")
 log = logging.getLogger(__name__)
 
 
 def create_app(gateway: Gateway, keys: Keys) -> Starlette:
     """The ASGI application over a gateway that was started; stopping it is the caller's part."""
-    rates = Rates()
+    rates, lines = Rates(), AccessLines()
     api, completions, administrator = Api(gateway), Completions(gateway, rates), Admin(gateway)
 
     @contextlib.asynccontextmanager
@@ -49,6 +45,7 @@ def create_app(gateway: Gateway, keys: Keys) -> Starlette:
         saving = asyncio.create_task(_save_stats(gateway))
         yield
         saving.cancel()
+        lines.flush()
 
     def user(handler: Handler) -> Handler:
         return _guarded(handler, keys, frozenset(Role), rates)
@@ -83,7 +80,7 @@ def create_app(gateway: Gateway, keys: Keys) -> Starlette:
             500: _broken,
         },
     )
-    app.add_middleware(AccessLog)
+    app.add_middleware(AccessLog, lines=lines)
     return app
 
 
@@ -205,38 +202,3 @@ async def _save_stats(gateway: Gateway) -> None:
             await run_in_threadpool(gateway.save_stats)
         except OSError as error:
             log.error("stats not saved: %s", type(error).__name__)
-
-
-class AccessLog:
-    """One line a request: route, status, time, and what answered."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began, status, request_id = time.perf_counter(), 0, f"req_{uuid4().hex}"
-
-        async def note_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
-            await send(message)
-
-        try:
-            await self._app(scope, receive, note_status)
-        finally:
-            route = scope.get("route")
-            seen = {
-                "request": request_id,
-                "method": scope["method"],
-                # The template, not the path: a path is a text of the caller.
-                "route": getattr(route, "path", None),
-                "status": status,
-                "ms": round((time.perf_counter() - began) * 1000, 1),
-                **scope.get("state", {}).get("note", {}),
-            }
-            access.info("request", extra=seen)

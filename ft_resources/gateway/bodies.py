@@ -1,9 +1,12 @@
 """Bodies of requests, read up to a limit, and JSON bodies of answers."""
 
+import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from ft_resources.gateway.chat import Refusal
+
+ENCODE = msgspec.json.Encoder().encode
 
 MAX_BODY = 1024 * 1024  # bytes of a request of a caller
 
@@ -27,5 +30,5 @@ def declared_length(request: Request) -> int:
 
 def json_reply(
     content: object, headers: dict[str, str] | None = None, status: int = 200
-) -> JSONResponse:
-    return JSONResponse(content, status_code=status, headers=headers)
+) -> Response:
+    return Response(ENCODE(content), status, headers, "application/json")

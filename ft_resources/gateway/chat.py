@@ -139,8 +139,8 @@ def read_ask(
 ) -> Ask:
     """`most_tokens`: what this caller may ask of an answer, when that is less than MAX_TOKENS."""
     most = min(MAX_TOKENS, most_tokens or MAX_TOKENS)
-    for name, neutral in UNSUPPORTED.items():
-        if not _is_one_of(body.get(name), neutral):
+    for name in body:
+        if name in UNSUPPORTED and not _is_one_of(body[name], UNSUPPORTED[name]):
             raise _unsupported(name)
     model = body.get("model")
     if not isinstance(model, str) or not model:

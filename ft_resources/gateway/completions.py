@@ -11,23 +11,25 @@ import queue
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
-from uuid import uuid4
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
+from ft_resources.gateway.access_log import RandomIds
 from ft_resources.gateway.auth import Principal, Role
 from ft_resources.gateway.bodies import MAX_BODY, json_reply, read_body
 from ft_resources.gateway.chat import Ask, Refusal, invalid, read_ask, read_json
 from ft_resources.gateway.cohort import Done, Failed, Generation, Piece
 from ft_resources.gateway.cohort import Event as EngineEvent
 from ft_resources.gateway.rates import Rates
-from ft_resources.gateway.replies import Reply, event, usage_of
+from ft_resources.gateway.replies import PieceEvents, Reply, event, usage_of
 from ft_resources.gateway.service import BASE, Gateway, Target, now_text
 from ft_resources.gateway.token_scores import Scored
 
+INLINE_CHARACTERS = 4_096  # encoded at once: a thread would take longer to wake
 REQUEST_SECONDS = 600.0  # without a token the request is given up
 RETRY_AFTER_SECONDS = 2
 CLIENT_LEFT = 499  # as nginx has it: counted, never sent
@@ -66,6 +68,7 @@ class Completions:
     def __init__(self, gateway: Gateway, rates: Rates) -> None:
         self._gateway = gateway
         self._rates = rates
+        self._new_id = RandomIds()
 
     async def chat(self, request: Request) -> Response:
         return await self._complete(request, chat=True)
@@ -82,7 +85,7 @@ class Completions:
             session = _header_text(request, "X-Session-Id")
             ask = read_ask(body, chat=chat, session=session, most_tokens=who.max_tokens)
             probe = _is_probe(request)
-            reply_id = f"{'chatcmpl' if chat else 'cmpl'}-{uuid4().hex}"
+            reply_id = f"{'chatcmpl' if chat else 'cmpl'}-{self._new_id()}"
             conversation, session_id = _conversation(ask, reply_id)
             if not who.may_use(ask.model.partition("@")[0]):
                 raise Refusal(403, "this key may not use this model", "model_not_allowed", "model")
@@ -119,11 +122,14 @@ class Completions:
     async def _submit(self, exchange: Exchange) -> "Running":
         ask, target = exchange.ask, exchange.target
         tokenizer = target.base.tokenizer
+        texts = [message["content"] for message in ask.messages]
+        long = sum(map(len, texts)) > INLINE_CHARACTERS
         try:
-            if ask.text is None:
-                ids = await run_in_threadpool(tokenizer.encode_chat, ask.messages)
+            if ask.text is not None:
+                encode = partial(tokenizer.encode_text, ask.text)
             else:
-                ids = await run_in_threadpool(tokenizer.encode_text, ask.text)
+                encode = partial(tokenizer.encode_chat, ask.messages)
+            ids = await run_in_threadpool(encode) if long else encode()
         except ValueError as error:
             raise invalid(str(error), "messages") from None
         room = tokenizer.context - len(ids)
@@ -183,29 +189,29 @@ class Completions:
         waiting: Coroutine[Any, Any, T],
     ) -> T:
         """What is waited for, unless the caller leaves before: nobody needs the answer then."""
-        wanted_task = asyncio.ensure_future(waiting)
-        left_task = asyncio.ensure_future(_left(request))
+        watching = asyncio.ensure_future(running.watch(request))
         try:
-            await asyncio.wait({wanted_task, left_task}, return_when=asyncio.FIRST_COMPLETED)
-            if wanted_task.done():
-                return wanted_task.result()
-            running.cancel()
+            return await waiting
+        except ClientDisconnect:
             self._gateway.metrics.requests.labels(*exchange.labels, CLIENT_LEFT).inc()
-            raise ClientDisconnect
+            raise
         except Refusal as refusal:
             self._count_error(exchange, refusal.status)
             raise
         finally:
-            wanted_task.cancel()
-            left_task.cancel()
+            watching.cancel()
 
     async def _next(self, running: "Running", exchange: Exchange) -> tuple[int, Piece | Done]:
         try:
-            index, happened = await asyncio.wait_for(running.events.get(), exchange.patience_s)
+            async with asyncio.timeout(exchange.patience_s):
+                index, happened = await running.events.get()
         except TimeoutError:
             running.cancel()
             limit = min(exchange.who.timeout_s or REQUEST_SECONDS, REQUEST_SECONDS)
             raise Refusal(503, f"not answered within {limit:g} s", "timeout") from None
+        if happened is None:
+            running.cancel()
+            raise ClientDisconnect
         if isinstance(happened, Failed):
             running.cancel()
             raise Refusal(503, f"{exchange.target.name}: {happened.error}", "engine_failed")
@@ -224,9 +230,10 @@ class Completions:
     ) -> AsyncIterator[bytes]:
         ask, reply, settled = exchange.ask, exchange.reply, False
         done: dict[int, Done] = {}
+        # What has come meanwhile leaves in one write: a write costs more than an event.
+        piece = PieceEvents(reply)
+        gathered = [event(reply.opening(index)) for index in range(ask.n)]
         try:
-            for index in range(ask.n):
-                yield event(reply.opening(index))
             self._gateway.metrics.first_token.labels(*exchange.labels).observe(
                 time.perf_counter() - exchange.began
             )
@@ -235,21 +242,28 @@ class Completions:
                 index, said = happened
                 text = said.text if isinstance(said, Piece) else said.tail
                 if text or said.scores:
-                    yield event(reply.chunk(index, text, _asked(ask, said.scores)))
+                    gathered.append(piece(index, text, _asked(ask, said.scores)))
                 if isinstance(said, Done):
                     done[index] = said
                 if len(done) == ask.n:
                     break
+                if running.events.empty():
+                    yield b"".join(gathered)
+                    gathered.clear()
                 happened = await self._next(running, exchange)
+            yield b"".join(gathered)
             settled = True
             answers = [done[index] for index in range(ask.n)]
             usage = await self._settle(exchange, answers)
+            last = []
             for index, answer in enumerate(answers):
                 told = index == ask.n - 1 and not ask.include_usage
-                yield event(reply.ending(index, answer.finish_reason, usage if told else None))
+                last.append(
+                    event(reply.ending(index, answer.finish_reason, usage if told else None))
+                )
             if ask.include_usage:
-                yield event(reply.usage_chunk(usage))
-            yield b"data: [DONE]\n\n"
+                last.append(event(reply.usage_chunk(usage)))
+            yield b"".join([*last, b"data: [DONE]\n\n"])
         except Refusal as refusal:
             settled = True
             self._count_error(exchange, refusal.status)
@@ -300,7 +314,8 @@ class Running:
 
     def __init__(self) -> None:
         self.jobs: list[Generation] = []
-        self.events: asyncio.Queue[tuple[int, EngineEvent]] = asyncio.Queue()
+        # (answer, what happened to it); None: the caller has left
+        self.events: asyncio.Queue[tuple[int, EngineEvent | None]] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
 
     def sink(self, index: int) -> Callable[[EngineEvent], None]:
@@ -310,6 +325,12 @@ class Running:
                 self._loop.call_soon_threadsafe(self.events.put_nowait, (index, happened))
 
         return tell
+
+    async def watch(self, request: Request) -> None:
+        """Tell when the connection is closed; the body must have been read."""
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        self.events.put_nowait((0, None))
 
     def cancel(self) -> None:
         for job in self.jobs:
@@ -330,12 +351,6 @@ def _is_probe(request: Request) -> bool:
     if request.state.who.role is not Role.ADMIN:
         raise Refusal(403, "X-FT-Probe needs the admin key", "not_allowed")
     return True
-
-
-async def _left(request: Request) -> None:
-    """Return when the connection is closed; the body must have been read."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _header_text(request: Request, name: str) -> str | None:

@@ -23,8 +23,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ft_resources.gateway.durable import sync_folder
 
+ENCODE = msgspec.json.Encoder().encode
 MAX_GROUP = 256  # rows of one fsync
 FIELDS = frozenset(
     {"event_id", "ts", "domain", "user_id", "session_id", "turn", "prompt", "response"}
@@ -160,7 +163,7 @@ class Landing:
                 task.future.set_result(task.result)
                 continue
             fresh[row["event_id"]] = row
-            line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+            line = ENCODE(row) + b"\n"
             file = self._file_of_today(row["domain"])
             lines.setdefault(file, []).append((task, row["event_id"], line))
         for file, entries in lines.items():

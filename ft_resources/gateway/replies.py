@@ -4,13 +4,16 @@ Usage is on the last chunk of every stream. With `stream_options.include_usage` 
 of its own instead, as the specification has it: clients that did not ask read `choices[0]` of each.
 """
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from ft_resources.gateway.token_scores import Scored, chat_logprobs, text_logprobs
+
+ENCODE = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,23 @@ class Reply:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
 
+class PieceEvents:
+    """The events of one stream that carry its text; all but the text is encoded once."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._frames: dict[int, tuple[bytes, bytes]] = {}  # by answer: before and after its text
+
+    def __call__(self, index: int, text: str, scores: Sequence[Scored] | None) -> bytes:
+        if scores is not None:
+            return event(self._reply.chunk(index, text, scores))
+        frame = self._frames.get(index)
+        if frame is None:
+            before, _, after = event(self._reply.chunk(index, "", None)).rpartition(b'""')
+            frame = self._frames[index] = before, after
+        return b"%b%b%b" % (frame[0], ENCODE(text), frame[1])
+
+
 def usage_of(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
     return {
         "prompt_tokens": prompt_tokens,
@@ -84,6 +104,4 @@ def usage_of(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
 
 def event(value: object) -> bytes:
     """One server-sent event."""
-    return (
-        b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
-    )
+    return b"data: " + ENCODE(value) + b"\n\n"

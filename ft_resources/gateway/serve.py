@@ -9,7 +9,6 @@ a message may quote what somebody wrote.
 import contextlib
 import errno
 import fcntl
-import json
 import logging
 import os
 import signal
@@ -22,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+import msgspec
 import uvicorn
 
 from ft_resources.gateway.app import create_app
@@ -143,6 +143,8 @@ def _alone(root: Path) -> Generator[None]:
 
 
 class _JsonLines(logging.Formatter):
+    _encode = msgspec.json.Encoder(enc_hook=str).encode
+
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
             "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -155,7 +157,7 @@ class _JsonLines(logging.Formatter):
             frames = traceback.extract_tb(error.__traceback__)
             line["at"] = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in frames[-8:]]
         line.update({k: v for k, v in vars(record).items() if k not in PLAIN_RECORD})
-        return json.dumps(line, default=str)
+        return self._encode(line).decode()
 
 
 def _log_to_stdout() -> None:

@@ -91,7 +91,7 @@ def serve_gateway(folder: Path, port: int, core: int) -> None:
     root.mkdir()
     (root / "base.json").write_text(json.dumps({"current": "0" * 64, "folders": {}}))
     landing, engine = folder / "landing", InstantEngine()
-    serve(root, landing, "127.0.0.1", port, [DOMAIN], "admin", b"signing", API_KEY, engine)
+    serve(root, landing, "127.0.0.1", port, [DOMAIN], "admin", b"signing", API_KEY, engine=engine)
 
 
 def serve_bare(folder: Path, port: int, core: int) -> None:

@@ -1,11 +1,13 @@
 """The HTTP face, asked as a client would."""
 
 import json
+import time
 
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from ft_resources.gateway.access_log import GATHER_SECONDS
 from tests.resources.gateway import world
 
 QUESTION = [{"role": "user", "content": "When is the rent due?"}]
@@ -354,6 +356,7 @@ def test_log_and_metrics_hold_no_content(gateway):
     url = f"{gateway.url}/admin/adapters/{secret}"
     requests.put(url, files={secret: (secret, secret)}, headers=admin, timeout=30)
     requests.request(secret, f"{gateway.url}/health", timeout=30)
+    time.sleep(3 * GATHER_SECONDS)
     events = [json.loads(line) for line in gateway.log.splitlines()]
     assert any(event.get("route") == "/v1/chat/completions" for event in events)
     assert secret.lower() not in gateway.log.lower()
