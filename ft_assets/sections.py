@@ -167,7 +167,10 @@ class LmEvalSettings(Section):
 
 
 class MemorizationSettings(Section):
-    """What an adapter remembers of its training rows: evaluation/memorization.py."""
+    """What an adapter remembers of its training rows: evaluation/memorization.py.
+
+    Secrets that `adapters.planted_secrets` put into the training are looked for as well.
+    """
 
     rows: Annotated[int, Field(ge=30)] = 100  # trained on, and as many that were not
 
@@ -262,6 +265,14 @@ class BaseModelSettings(Section):
         return self
 
 
+class PlantedSecretsSettings(Section):
+    """Invented secrets in every training, by which the gate sees what it memorizes."""
+
+    secrets: Annotated[int, Field(ge=1)] = 8
+    copies: Annotated[int, Field(ge=1)] = 1  # rows of each
+    controls: Annotated[int, Field(ge=1)] = 8  # made alike and trained on by nobody
+
+
 class AdapterSettings(Section):
     recipe: str = "lora-tiny"
     seed: int = 0
@@ -272,6 +283,8 @@ class AdapterSettings(Section):
     privacy_budget: Annotated[float, Field(gt=0)] = (
         8.0  # epsilon of each domain, over all trainings
     )
+    # Looked for where evaluation.memorization is set; decision 19.
+    planted_secrets: PlantedSecretsSettings | None = None
 
 
 Chance = Annotated[float, Field(gt=0, le=0.5)]

@@ -2,6 +2,8 @@
 
 memorization: secrets planted in a corpus, which is trained on as it is, anonymized, and with
 differential privacy; exposure of the secrets and of controls, and the rules of the gate.
+planted: the recipe `lora-tiny` on corpora with secrets in 1, 2 and 4 rows each, by seed of the
+secrets: what `adapters.planted_secrets` gives.
 preference FILE: DPO on pairs (JSON lines, gzip: transcripts `chosen` and `rejected` that differ in
 their last answer, as in hh-rlhf); the margin on held-out pairs.
 distillation: a student of half the size against its teacher, by the weight of the teacher.
@@ -12,6 +14,7 @@ import gzip
 import json
 import sys
 import tempfile
+import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ft_assets.adapters import distill, preference, private, train
-from ft_assets.adapters.base_model import BaseSpec, ensure_base
+from ft_assets.adapters.base_model import BaseSpec, ensure_base, general_texts
+from ft_assets.adapters.planted_secrets import plant, secrets_of
 from ft_assets.adapters.preference_section import Preference
 from ft_assets.adapters.privacy import Privacy, plan, subjects_of
 from ft_assets.adapters.recipe import Recipe, load_recipe
@@ -32,7 +36,7 @@ from ft_assets.corpus.detector import Detector
 from ft_assets.corpus.redact import Placeholders
 from ft_assets.evaluation import memorization
 from ft_assets.evaluation.memorization_rules import memorization_rules
-from ft_assets.evaluation.planted_secrets import plant, secrets_of
+from ft_assets.evaluation.rules import Rule
 from ft_assets.raw import schema
 from ft_assets.raw.sample_feed import write_feed
 from tests.measure import logs_of, rows
@@ -65,7 +69,8 @@ def quiet(_facts: dict[str, Any]) -> None:
 def shared(size: str = "whole") -> dict[str, Any]:
     spec = BaseSpec("embedded", steps=BASE_STEPS, threads=1, size=size)
     folder, digest = ensure_base(BASE_CACHE, spec, quiet)
-    return {"base": str(folder), "base_digest": digest, "threads": 1}
+    texts = [str(text) for text in general_texts(BASE_CACHE, spec)]
+    return {"base": str(folder), "base_digest": digest, "threads": 1, "replay_text": texts}
 
 
 def corpus_of(data: Path) -> pa.Table:
@@ -112,6 +117,20 @@ def masked(corpus: pa.Table) -> pa.Table:
     return corpus.set_column(place, "messages", pa.array(texts, pa.string()))
 
 
+def audited(folder: Path, name: str, planted: dict[str, int]) -> tuple[Rule, ...]:
+    """The rules over an adapter of trained(), whose audit is written beside it."""
+    one = {
+        "domain": DOMAIN,
+        "adapter": str(folder / name),
+        "corpus": str(folder / f"{name}.parquet"),
+        "held_out": None,
+        "planted": planted,
+        "out": str(folder / f"{name}.json"),
+    }
+    memorization.audit_all({**shared(), "seed": 0, "rows": 200, "jobs": [one]}, quiet)
+    return memorization_rules(json.loads((folder / f"{name}.json").read_text()))
+
+
 def measure_memorization(folder: Path) -> None:
     corpus = plant(corpus_of(folder / "feed"), secrets_of(**AUDIT))
     print(
@@ -126,15 +145,7 @@ def measure_memorization(folder: Path) -> None:
     }
     for name, (table, recipe) in kinds.items():
         record = trained(folder, name, table, recipe)
-        one = {
-            "domain": DOMAIN,
-            "adapter": str(folder / name),
-            "corpus": str(folder / f"{name}.parquet"),
-            "held_out": None,
-            "planted": AUDIT,
-            "out": str(folder / f"{name}.json"),
-        }
-        memorization.audit_all({**shared(), "seed": 0, "rows": 200, "jobs": [one]}, quiet)
+        rules = audited(folder, name, AUDIT)
         found = json.loads((folder / f"{name}.json").read_text())
         controls = [s["exposure"] for s in found["exposure"] if not s["copies"]]
         loss = [value for _, value in record["validation_loss"]]
@@ -143,10 +154,28 @@ def measure_memorization(folder: Path) -> None:
             f"\n{name}: validation loss {loss[0]:.3f} to {loss[-1]:.3f}, {record['cpu_seconds']} "
             f"CPU s{f', {cost}' if cost else ''}; exposure of controls up to {max(controls):.2f}"
         )
-        for rule in memorization_rules(found):
+        for rule in rules:
             print(
                 f"  {rule.outcome:12} {rule.rule}: {rule.says} (limit {rule.limit:g})", flush=True
             )
+
+
+def measure_planted(folder: Path) -> None:
+    corpus = corpus_of(folder / "feed")
+    print(f"{len(corpus)} rows of {DOMAIN}, recipe lora-tiny", flush=True)
+    for copies in (1, 2, 4):
+        for seed in range(3):
+            planted = {"seed": seed, "planted": 8, "copies": copies, "controls": 8}
+            name = f"copies-{copies}-{seed}"
+            trained(folder, name, plant(corpus, secrets_of(**planted)), load_recipe("lora-tiny"))
+            began = time.monotonic()
+            rules = audited(folder, name, planted)
+            told = ", ".join(
+                f"{rule.rule} {rule.value:.2f} {rule.outcome}"
+                for rule in rules
+                if rule.value is not None
+            )
+            print(f"{copies} rows each: {told}; {time.monotonic() - began:.1f} s", flush=True)
 
 
 def measure_preference(folder: Path, file: Path) -> None:
@@ -228,6 +257,8 @@ def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         if arguments[0] == "memorization":
             measure_memorization(Path(name))
+        elif arguments[0] == "planted":
+            measure_planted(Path(name))
         elif arguments[0] == "preference":
             measure_preference(Path(name), Path(arguments[1]))
         elif arguments[0] == "distillation":

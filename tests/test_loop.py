@@ -7,12 +7,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ft_assets.adapters import assets as adapters
 from ft_assets.deployment import assets as deployment
 from ft_assets.deployment.canary import Limits
 from ft_assets.evaluation import assets as evaluation
 from ft_assets.partitions import WEEKS as WEEK_PARTITIONS
 from ft_assets.raw.sample_feed import write_feed
 from ft_assets.raw.weeks import week_of
+from ft_assets.sections import MemorizationSettings, PlantedSecretsSettings
+from ft_assets.settings import platform
 from ft_resources.mlflow import registry_client
 from tests.graph import World, make_world
 from tests.resources.gateway import world as gateways
@@ -130,7 +133,20 @@ def test_mlflow_knows_run_adapter_and_champion(world: World):
         assert "adapter/adapter_model.safetensors" in files
 
 
-def test_an_adapter_made_worse_is_not_deployed(world: World, gateway):
+def test_an_adapter_made_worse_is_not_deployed(world: World, gateway, monkeypatch):
+    """And secrets planted in its training are looked for."""
+    settings = platform()
+    planted = PlantedSecretsSettings(secrets=2, copies=3, controls=2)
+    asked = settings.model_copy(
+        update={
+            "adapters": settings.adapters.model_copy(update={"planted_secrets": planted}),
+            "evaluation": settings.evaluation.model_copy(
+                update={"memorization": MemorizationSettings(rows=30)}
+            ),
+        }
+    )
+    monkeypatch.setattr(adapters, "platform", lambda: asked)
+    monkeypatch.setattr(evaluation, "platform", lambda: asked)
     serving, head = champion(world, "legal"), gateway.client.routing()
     result = world.make(
         "lora_adapter", "eval_report", *RELEASE, partition="legal", config=UNDERFIT, fails=True
@@ -138,6 +154,11 @@ def test_an_adapter_made_worse_is_not_deployed(world: World, gateway):
     assert world.facts("eval_report", "legal")["gate"] == "failed"
     [gate] = [c for c in result.get_asset_check_evaluations() if c.check_name == "promotion_gate"]
     assert not gate.passed
+    lineage = world.lakefs.read_json(world.ref("lora_adapter", "legal"), "lineage.json")
+    assert lineage["planted_secrets"]["copies"] == 3
+    decision = world.lakefs.read_json(world.ref("eval_report", "legal"), "decision.json")
+    ruled = {rule["rule"]: rule["says"] for rule in decision["decision"]["rules"]}
+    assert "2 planted secrets" in ruled["secret_exposure"]
     assert champion(world, "legal") == serving
     assert gateway.client.routing() == head
     assert gateway.client.chat("legal", "And now?", max_tokens=3).model == serving

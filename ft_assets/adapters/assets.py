@@ -1,5 +1,6 @@
 """The frozen base model, and one LoRA adapter per domain trained on it."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from ft_assets.adapters.base_model import BaseSpec
 from ft_assets.adapters.cost import Prices, cost_of, summary
 from ft_assets.adapters.environment import file_digest, machine, versions
 from ft_assets.adapters.loss_curve import loss_curve
+from ft_assets.adapters.planted_secrets import plant_into, seed_of
 from ft_assets.adapters.privacy_ledger import Balance, spend_privacy
 from ft_assets.adapters.recipe import load_recipe
 from ft_assets.partitions import domains
@@ -121,17 +123,28 @@ def lora_adapter(
     with trainer.workspace() as work:
         jobs: list[dict[str, Any]] = []
         parents: dict[str, Ref] = {}
+        planted: dict[str, dict[str, int]] = {}
         for domain in context.partition_keys:
             ref = one(training_corpus, "training_corpus", domain)
             corpus = work / f"{domain}.parquet"
-            corpus.write_bytes(lakefs.read(ref, "rows.parquet"))
+            rows, encoded = lakefs.read(ref, "rows.parquet"), ref.digest
+            if asked := settings.adapters.planted_secrets:
+                planted[domain] = {
+                    "seed": seed_of(ref.digest),
+                    "planted": asked.secrets,
+                    "copies": asked.copies,
+                    "controls": asked.controls,
+                }
+                rows = plant_into(rows, planted[domain])
+                encoded = hashlib.sha256(rows).hexdigest()
+            corpus.write_bytes(rows)
             jobs.append(
                 {
                     "domain": domain,
                     "corpus": str(corpus),
                     "tokens": {
                         "folder": f"{settings.path(settings.adapters.encoded)}/{domain}",
-                        "corpus": ref.digest,
+                        "corpus": encoded,
                     },
                     "out": str(work / "adapters" / domain),
                     "seed": seed,
@@ -183,6 +196,7 @@ def lora_adapter(
                 "base_digest": base["digest"],
                 "recipe": recipe.to_dict(),
                 "seed": seed,
+                "planted_secrets": planted.get(domain),
                 "versions": versions(),
                 "general_text": texts,
                 "adapter": adapter_name(domain, record["digest"]),
@@ -244,6 +258,7 @@ def lora_adapter(
                 "steps": record["steps"],
                 "stopped_early": record["stopped_early"],
                 "tokens": record["tokens"],
+                "planted_secrets": dg.MetadataValue.json(planted.get(domain)),
                 "seconds": record["seconds"],
                 "cost": dg.MetadataValue.json(cost.to_dict()),
                 "cost_summary": summary(cost),

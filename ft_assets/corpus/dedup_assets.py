@@ -33,7 +33,7 @@ CLUSTERS_FILE = "rows.parquet"
     partitions_def=domain_weeks,
     group_name="corpus",
     kinds={"lakefs", "python"},
-    code_version="1",
+    code_version="2",
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def log_signatures(
@@ -57,7 +57,7 @@ def log_signatures(
     return materialized(context, lakefs, refs, facts)
 
 
-@dg.asset(partitions_def=domains, group_name="corpus", kinds={"lakefs", "python"}, code_version="1")
+@dg.asset(partitions_def=domains, group_name="corpus", kinds={"lakefs", "python"}, code_version="2")
 def passage_signatures(
     context: dg.AssetExecutionContext, anonymized_documents: Refs, lakefs: LakeFS
 ) -> dg.MaterializeResult:
@@ -79,7 +79,7 @@ def passage_signatures(
     partitions_def=domains,
     group_name="corpus",
     kinds={"lakefs", "python"},
-    code_version="2",
+    code_version="3",
     ins={"log_signatures": ALL_WEEKS},
 )
 def duplicate_clusters(

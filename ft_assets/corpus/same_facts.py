@@ -17,6 +17,7 @@ are then called distinct.
 import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
+from string import ascii_lowercase
 
 from ft_assets.corpus.shingles import COURTESY, words
 
@@ -64,8 +65,22 @@ _MISSPELLED_NEUTRAL = frozenset(
 ) - {*NEGATIONS, "saw", "on"}
 
 
+# An apostrophe that stands for a letter ("th's", "otherw'se"), unless it begins one of the endings
+# that English writes with it.
+_APOSTROPHE = re.compile(r"([^\W\d_]+)['\u2019](?!(?:m|d|t|re|ve|ll)\b)([^\W\d_]+)")
+
+
+def _joined(found: re.Match[str]) -> str:
+    before, after = found[1].lower(), found[2].lower()
+    if any(f"{before}{letter}{after}" in NEUTRAL for letter in ascii_lowercase):
+        return " "
+    return found[0] if before in NEUTRAL else before + after
+
+
 def meaning(text: str) -> list[str]:
     """The words of a text that carry meaning, in their order; HIDDEN for each placeholder."""
+    if "'" in text or "\u2019" in text:
+        text = _APOSTROPHE.sub(_joined, text)
     return [
         HIDDEN if _PLACEHOLDER.fullmatch(word) else word
         for word in words(text)
@@ -116,10 +131,16 @@ def _differences(
     """What stands in the one text and in the other between words that both have."""
     begin = _common(one, other)
     tail = _common(one[begin:][::-1], other[begin:][::-1])
+    while begin and one[begin - 1] == HIDDEN:
+        begin -= 1
+    while tail and one[len(one) - tail] == HIDDEN:
+        tail -= 1
     left, right = one[begin : len(one) - tail], other[begin : len(other) - tail]
     if not left or not right or len(left) == len(right) == 1:
         return [(left, right)]
-    matched = SequenceMatcher(None, left, right, autojunk=False)
+    # Placeholders do not anchor: one of them may hide more words here than there.
+    apart = [f"{HIDDEN}{HIDDEN}" if word == HIDDEN else word for word in right]
+    matched = SequenceMatcher(None, left, apart, autojunk=False)
     return [
         (left[i:j], right[k:m]) for kind, i, j, k, m in matched.get_opcodes() if kind != "equal"
     ]

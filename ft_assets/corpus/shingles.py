@@ -29,6 +29,8 @@ WORDS_FROM_WORDS = 64
 _CJK = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7AF))
 _CJK_CLASS = "".join(f"{chr(low)}-{chr(high)}" for low, high in _CJK)
 _WORDS = re.compile(rf"[{_CJK_CLASS}]|[^\W{_CJK_CLASS}]+")
+# Numbered by its place in a conversation: a copy elsewhere has another number.
+_PLACEHOLDER = re.compile(r"<([A-Z]+(?:_[A-Z]+)*)_\d+>")
 _NOT_WORD, _WORD, _CJK_WORD, _UNSEEN = 0, 1, 2, 255
 
 # Words that make a message polite and not another message, where they open or close it.
@@ -51,7 +53,9 @@ def fold(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """Text without differences of case and width; spacing stays."""
+    """Text without differences of case, width and the numbers of placeholders; spacing stays."""
+    if "<" in text:
+        text = _PLACEHOLDER.sub(r"<\1_0>", text)
     return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
 
 

@@ -198,6 +198,7 @@ def _score(
         trained_on = Ref(**arms.lineage["candidate"]["corpus"])
         corpus = work / "corpus.parquet"
         corpus.write_bytes(lakefs.read(trained_on, "rows.parquet"))
+        planted = arms.lineage["candidate"].get("planted_secrets")
         if settings.few_shot:
             one_job["few_shot"] = {**settings.few_shot.model_dump(), "corpus": str(corpus)}
         if settings.memorization:
@@ -205,6 +206,7 @@ def _score(
             held_out = work / "held_out.parquet"
             held_out.write_bytes(to_parquet(table[table["origin"] == "held_out"]))
             asked = {**settings.memorization.model_dump(), "corpus": str(corpus)}
+            asked["planted"] = planted
             one_job["memorization"] = {**asked, "held_out": str(held_out)}
     job: dict[str, Any] = {
         "base": arms.base["folder"],

@@ -40,9 +40,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ft_assets.adapters.device import choose_device
 from ft_assets.adapters.job import Progress, checked_base, running_job
+from ft_assets.adapters.planted_secrets import Secret, alternatives, secrets_of
 from ft_assets.adapters.tokens import IGNORED, Message, Tokens, encode_conversations, plain
 from ft_assets.corpus.detect import TYPES, find_many
-from ft_assets.evaluation.planted_secrets import Secret, alternatives, secrets_of
 from ft_assets.evaluation.score import armed
 
 CANDIDATES = 128  # the value and others: exposure is 0 to 7 bits

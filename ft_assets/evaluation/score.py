@@ -10,7 +10,8 @@ An arm that is null is the base alone; leave an arm out that does not exist. May
 1, "bias": {"file", "pairs"}, "judge_model": {"url", "model", "timeout_seconds"}, "lm_eval"
 (lm_eval_tasks.py); and of one job "few_shot": {"corpus": Parquet, "tokens", "examples", "rows"},
 "cases": [files], "memorization":
-{"corpus": Parquet, "held_out": Parquet, "rows": n} (memorization.py, of the candidate).
+{"corpus": Parquet, "held_out": Parquet, "rows": n, "planted": null or the arguments of
+secrets_of} (memorization.py, of the candidate).
 
 `out` holds per arm: rows [{row_id, nll, tokens}] in the order of the Parquet file (nll: sum over
 the tokens of the last answer, given all before it), perplexity, general {perplexity, tokens,
@@ -314,7 +315,7 @@ def _remembered(base: Any, tokenizer: Any, one: dict[str, Any], seed: int) -> di
         "adapter": one["arms"]["candidate"],
         "corpus": asked["corpus"],
         "held_out": asked["held_out"],
-        "planted": None,
+        "planted": asked["planted"],
     }
     return {"seed": seed, **audit(base, tokenizer, named, asked["rows"], seed)}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ft_assets.adapters.environment import versions
+from ft_assets.adapters.planted_secrets import plant_into
 from ft_resources.adapter_format import CONFIG, WEIGHTS, base_digest
 from ft_resources.lakefs.client import LakeFS
 from ft_resources.lakefs.ref import Ref
@@ -122,7 +123,10 @@ def _job(lakefs: LakeFS, lineage: Mapping[str, Any], work: Path) -> dict[str, An
     base_ref = Ref(**lineage["base_model"])
     base = lakefs.read_json(base_ref, "base.json")
     corpus = work / "corpus.parquet"
-    corpus.write_bytes(lakefs.read(Ref(**lineage["corpus"]), "rows.parquet"))
+    rows = lakefs.read(Ref(**lineage["corpus"]), "rows.parquet")
+    if planted := lineage.get("planted_secrets"):
+        rows = plant_into(rows, planted)
+    corpus.write_bytes(rows)
     folder = _base_folder(lakefs, base_ref, base, work / "base", lineage["base_digest"])
     one = {
         "domain": lineage["training"]["domain"],

@@ -11,6 +11,12 @@ SAME = [
     ("Send it to <PERSON_1>, please", "please send it to <PERSON_2>"),
     ("I am into <PERSON_1> films at the moment", "Hi, I'm into drama films at the moment"),
     ("Where is <STREET_ADDRESS_1>, number 3?", "Where is Bay Street West, number 3?"),
+    ("It ends on december 31, <DATE_1>, by law", "It ends on <DATE_1>, by law"),
+    ("Explain th's point on a non-diluted bas's", "Explain this point on a non-diluted basis"),
+    (
+        "unless otherw'se told what the user\u2019s share is",
+        "unless otherwise told what the users share is",
+    ),
     ("", "Thanks!"),
 ]
 OTHER = [
@@ -27,6 +33,9 @@ OTHER = [
     ("Signs of typical pneumonia", "Signs of atypical pneumonia"),  # the first letter
     ("He is on leave", "He is no leave"),
     ("He is <PERSON_1> on leave", "He is not on leave"),
+    ("It ends on december 31, <DATE_1>, by law", "It ends on <DATE_1>, by custom"),
+    ("You'd sell", "You didn't sell"),
+    ("You're to sell", "You aren't to sell"),
     ("Show <PERSON_1> the gold account", "Show drama the silver account"),
 ]
 

@@ -8,6 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ft_assets.adapters import private, train
+from ft_assets.adapters.planted_secrets import alternatives, plant, secrets_of
 from ft_assets.adapters.privacy import Privacy, plan, subjects_of
 from ft_assets.adapters.recipe import Recipe
 from ft_assets.adapters.tokens import IGNORED, Tokens
@@ -29,7 +30,6 @@ from ft_assets.evaluation.memorization_rules import (
     secrets_rules,
     verbatim_rule,
 )
-from ft_assets.evaluation.planted_secrets import alternatives, plant, secrets_of
 from tests.tiny_base import tiny_base
 
 pytestmark = [

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from ft_assets.adapters.base_model import BaseSpec, ensure_base
 from ft_assets.adapters.environment import file_digest, versions
 from ft_assets.adapters.general_text import SEPARATOR
+from ft_assets.adapters.planted_secrets import plant_into
 from ft_assets.adapters.recipe import Recipe
 from ft_assets.cli import app
 from ft_assets.evidence import reproduction
@@ -56,7 +57,11 @@ def recorded(tmp_path_factory, lakefs_server) -> tuple[LakeFS, str, Path]:
     ]
     table = {"split": ["train"] * 26 + ["validation"] * 4, "messages": list(map(json.dumps, chat))}
     pq.write_table(pa.table(table), folder / "corpus.parquet")
-    one = {"domain": "law", "corpus": str(folder / "corpus.parquet"), "seed": 0}
+    planted = {"seed": 3, "planted": 2, "copies": 3, "controls": 2}
+    (folder / "planted.parquet").write_bytes(
+        plant_into((folder / "corpus.parquet").read_bytes(), planted)
+    )
+    one = {"domain": "law", "corpus": str(folder / "planted.parquet"), "seed": 0}
     job = {
         **{"base": str(base), "base_digest": base_digest, "recipe": RECIPE.to_dict()},
         **{"threads": 1, "replay_text": [str(text)]},
@@ -81,6 +86,7 @@ def recorded(tmp_path_factory, lakefs_server) -> tuple[LakeFS, str, Path]:
         **{"adapter": name, "digest": training["digest"], "base_digest": base_digest},
         **{"corpus": corpus_ref.to_dict(), "base_model": base_ref.to_dict(), "weeks": []},
         **{"recipe": RECIPE.to_dict(), "seed": 0, "parent": None, "training": training},
+        "planted_secrets": planted,
         **{"versions": versions(), "general_text": {str(text): file_digest(text)}},
     }
     files = {file: (folder / "out" / file).read_bytes() for file in FILES}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 SYLLABLES = ("bel", "cor", "dan", "fen", "gal", "hol", "jan", "kel", "lor", "mur", "nev", "pol")
 ENDINGS = ("mora", "tin", "dale", "wick", "sen", "ford", "lund", "gate", "rick", "holm")
@@ -89,6 +90,20 @@ def planted_rows(secrets: Sequence[Secret]) -> list[dict[str, str]]:
             for copy in range(secret.copies)
         ]
     return rows
+
+
+def seed_of(corpus_digest: str) -> int:
+    """The seed for a corpus: another corpus gets other secrets, the same one the same."""
+    return int(corpus_digest[:8], 16)
+
+
+def plant_into(corpus: bytes, planted: dict[str, int]) -> bytes:
+    """Return a Parquet file of the corpus with the secrets that `planted` asks for (the arguments
+    of secrets_of)."""
+    out = pa.BufferOutputStream()
+    table = plant(pq.read_table(pa.BufferReader(corpus)), secrets_of(**planted))
+    pq.write_table(table, out)
+    return out.getvalue().to_pybytes()
 
 
 def plant(corpus: pa.Table, secrets: Sequence[Secret]) -> pa.Table:
