@@ -258,7 +258,7 @@ def lora_adapter(
                 "steps": record["steps"],
                 "stopped_early": record["stopped_early"],
                 "tokens": record["tokens"],
-                "planted_secrets": dg.MetadataValue.json(planted.get(domain)),
+                "planted_secrets": dg.MetadataValue.json(planted.get(domain, {})),
                 "seconds": record["seconds"],
                 "cost": dg.MetadataValue.json(cost.to_dict()),
                 "cost_summary": summary(cost),
