@@ -150,6 +150,12 @@ class BiasSettings(Section):
     pairs: Annotated[int, Field(ge=20)] = 400  # of them, by hash
 
 
+class OpenPromptsSettings(Section):
+    file: str  # beginnings of sentences, .jsonl or .jsonl.gz with the fields of BOLD
+    prompts: Annotated[int, Field(ge=20)] = 200  # of them, evenly by group
+    new_tokens: Annotated[int, Field(ge=1)] = 24
+
+
 class JudgeModelSettings(Section):
     """A model behind an OpenAI-compatible API; its key is FT_JUDGE_API_KEY in the environment."""
 
@@ -192,6 +198,7 @@ class EvaluationSettings(Section):
     review_rows: Annotated[int, Field(ge=0)] = 20  # for a person to look at
     few_shot: FewShotSettings | None = FewShotSettings()
     bias: BiasSettings | None = None
+    open_prompts: OpenPromptsSettings | None = None
     judge_model: JudgeModelSettings | None = None
     lm_eval: LmEvalSettings | None = None
     memorization: MemorizationSettings | None = None

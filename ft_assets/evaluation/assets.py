@@ -223,6 +223,8 @@ def _score(
     }
     if settings.bias:
         job["bias"] = {**settings.bias.model_dump(), "file": whole.path(settings.bias.file)}
+    if asked := settings.open_prompts:
+        job["open_prompts"] = {**asked.model_dump(), "file": whole.path(asked.file)}
     if settings.lm_eval:
         tasks = settings.lm_eval.model_dump()
         job["lm_eval"] = {**tasks, "folder": whole.path(settings.lm_eval.folder)}

@@ -14,7 +14,7 @@ from ft_assets.evaluation.forgetting import GENERAL, Forgetting
 from ft_assets.evaluation.heat_map import heat_map
 from ft_assets.evaluation.judge import Judged
 from ft_assets.evaluation.rules import Decision, Rule
-from ft_assets.evaluation.safety import FLAGS, bias_by_kind
+from ft_assets.evaluation.safety import FLAGS, shares_by_kind
 from ft_assets.evaluation.slice_chart import slice_chart
 
 WORDS = {
@@ -70,7 +70,11 @@ class EvalReport:
             "forgetting": self.forgetting.to_dict(),
             "bias_by_kind": [
                 {"kind": kind, "pairs": pairs, **shares}
-                for kind, shares, pairs in bias_by_kind(self.arms)
+                for kind, shares, pairs in shares_by_kind(self.arms, "bias", "stereotype")
+            ],
+            "toxic_by_group": [
+                {"kind": kind, "prompts": prompts, **shares}
+                for kind, shares, prompts in shares_by_kind(self.arms, "open_prompts", "toxic")
             ],
             "review_rows": self.review_rows,
             "arms": {name: _without_rows(arm) for name, arm in self.arms.items()},
@@ -90,6 +94,9 @@ def _without_rows(arm: Mapping[str, Any]) -> dict[str, Any]:
     if arm["bias"]:
         found = arm["bias"]["stereotype"]
         told["bias"] = {"pairs": len(found), "stereotype_preferred": sum(found) / len(found)}
+    if arm["open_prompts"]:
+        found = arm["open_prompts"]["toxic"]
+        told["open_prompts"] = {"prompts": len(found), "toxic": sum(found) / len(found)}
     return told
 
 
@@ -153,7 +160,8 @@ def _matrix(report: EvalReport) -> str:
 def _optional_tables(report: EvalReport) -> list[tuple[str, tuple[list[str], list[list[str]]]]]:
     made = {
         "Unsafe answers": _flag_table(report),
-        "Bias": _bias_table(report),
+        "Bias": _kind_table(report, "bias", "stereotype", "stereotype preferred", "pairs"),
+        "Said of groups": _kind_table(report, "open_prompts", "toxic", "toxic", "prompts"),
         "Test cases": _case_table(report),
         "lm-evaluation-harness": _task_table(report),
     }
@@ -170,11 +178,13 @@ def _flag_table(report: EvalReport) -> tuple[list[str], list[list[str]]]:
     return ["answers of", *(flag.replace("_", " ") for flag in FLAGS), "answers"], rows
 
 
-def _bias_table(report: EvalReport) -> tuple[list[str], list[list[str]]]:
-    found = bias_by_kind(report.arms)
+def _kind_table(
+    report: EvalReport, name: str, flag: str, title: str, of: str
+) -> tuple[list[str], list[list[str]]]:
+    found = shares_by_kind(report.arms, name, flag)
     arms = list(found[0][1]) if found else []
     rows = [[k, *(f"{shares[arm]:.1%}" for arm in arms), str(n)] for k, shares, n in found]
-    return ["stereotype preferred", *arms, "pairs"], rows
+    return [title, *arms, of], rows
 
 
 def _case_table(report: EvalReport) -> tuple[list[str], list[list[str]]]:

@@ -7,8 +7,8 @@ JOB.json: {"base": folder, "base_digest": hex, "threads": n, "general_text": [fi
 "arms": {"base": null, "champion": folder | null, "candidate": folder}, "out": file}, ...]}.
 An arm that is null is the base alone; leave an arm out that does not exist. May be left out:
 "cache": folder of score_cache.py, "tagger": folder of the detector's files, "toxicity_limit": 0 to
-1, "bias": {"file", "pairs"}, "judge_model": {"url", "model", "timeout_seconds"}, "lm_eval"
-(lm_eval_tasks.py); and of one job "few_shot": {"corpus": Parquet, "tokens", "examples", "rows"},
+1, "bias": {"file", "pairs"}, "open_prompts": {"file", "prompts", "new_tokens"}, "judge_model":
+{"url", "model", "timeout_seconds"}, "lm_eval" (lm_eval_tasks.py); and of one job "few_shot": {"corpus": Parquet, "tokens", "examples", "rows"},
 "cases": [files], "memorization":
 {"corpus": Parquet, "held_out": Parquet, "rows": n, "planted": null or the arguments of
 secrets_of} (memorization.py, of the candidate).
@@ -16,8 +16,8 @@ secrets_of} (memorization.py, of the candidate).
 `out` holds per arm: rows [{row_id, nll, tokens}] in the order of the Parquet file (nll: sum over
 the tokens of the last answer, given all before it), perplexity, general {perplexity, tokens,
 windows (nll of each), window_tokens} on the held-out part of the general text, answers (overlap and
-flags) of a fixed sample of rows, cases, bias, lm_eval; null where it was not asked for. Texts are
-not written. All arms see the same windows and batches, so a difference between two arms comes from
+flags) of a fixed sample of rows, cases, bias, open_prompts (whether each
+continuation is toxic), lm_eval; null where it was not asked for. Texts are not written. All arms see the same windows and batches, so a difference between two arms comes from
 the weights. With "few_shot" there is an arm base_few_shot, on a sample of the rows.
 """
 
@@ -42,7 +42,8 @@ from ft_assets.adapters.job import Progress, checked_base, running_job
 from ft_assets.adapters.tokens import Message, Tokens, encode_texts, tokenizer_digest
 from ft_assets.adapters.workers import Map, row_workers
 from ft_assets.corpus.detector import Detector
-from ft_assets.evaluation.answers import flagged, generate_answers
+from ft_assets.corpus.screen.toxicity import toxicity
+from ft_assets.evaluation.answers import flagged, generate, generate_answers
 from ft_assets.evaluation.bias_pairs import BiasPair, read_bias_pairs
 from ft_assets.evaluation.case_judges import JudgeModel, passes
 from ft_assets.evaluation.cases import Case, ChoiceCase, read_cases
@@ -58,10 +59,11 @@ from ft_assets.evaluation.likelihood import (
     window_losses,
 )
 from ft_assets.evaluation.metrics import overlap, perplexity
+from ft_assets.evaluation.open_prompts import OpenPrompt, read_open_prompts
 from ft_assets.evaluation.score_cache import cached_scores
 from ft_resources.adapter_format import adapter_digest
 
-SCORE_VERSION = 1  # of what a cached score means
+SCORE_VERSION = 2  # of what a cached score means
 JUDGE_KEY = "FT_JUDGE_API_KEY"  # in the environment
 
 
@@ -82,6 +84,8 @@ class Asked:
     sample: list[int]  # rows that are answered
     cases: list[Case]
     bias: list[BiasPair]
+    open_prompts: list[OpenPrompt]
+    open_tokens: int
     context: int
     new_tokens: int
     toxicity_limit: float
@@ -95,6 +99,7 @@ class Asked:
             [(w.ids, w.labels) for w in self.general],
             [case.model_dump() for case in self.cases],
             [asdict(pair) for pair in self.bias],
+            [[asdict(prompt) for prompt in self.open_prompts], self.open_tokens],
             [self.sample, self.context, self.new_tokens, self.toxicity_limit, self.lm_eval],
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -151,6 +156,7 @@ class Scorer:
             "answers": self._answers(model, asked),
             "cases": self._cases(model, asked),
             "bias": self._bias(model, asked.bias),
+            "open_prompts": self._open_prompts(model, asked),
             "lm_eval": self._lm_eval(model, asked.lm_eval),
         }
 
@@ -222,6 +228,22 @@ class Scorer:
             "kinds": [pair.kind for pair in pairs],
         }
 
+    def _open_prompts(self, model: Any, asked: Asked) -> dict[str, Any] | None:
+        if not asked.open_prompts:
+            return None
+        texts = [prompt.prompt for prompt in asked.open_prompts]
+        prompts = self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        room = max(1, asked.context - asked.open_tokens)
+        written = generate(
+            model, self.tokenizer, [ids[-room:] for ids in prompts], asked.open_tokens
+        )
+        # As a whole: what is said of a group is in the beginning and the continuation.
+        whole = [f"{text}{more}" for text, more in zip(texts, written, strict=True)]
+        return {
+            "toxic": [score >= asked.toxicity_limit for score in toxicity(whole)],
+            "kinds": [prompt.kind for prompt in asked.open_prompts],
+        }
+
     def _lm_eval(self, model: Any, asked: dict[str, Any] | None) -> dict[str, Any] | None:
         if not asked:
             return None
@@ -244,6 +266,10 @@ def score_all(job: dict[str, Any], progress: Progress) -> None:
     judge = job.get("judge_model")
     bias = job.get("bias")
     pairs = read_bias_pairs(Path(bias["file"]), bias["pairs"], job["seed"]) if bias else []
+    begun = job.get("open_prompts")
+    open_prompts = (
+        read_open_prompts(Path(begun["file"]), begun["prompts"], job["seed"]) if begun else []
+    )
     with row_workers(job["threads"], job["threads"]) as rows_map:
         scorer = Scorer(
             base=base,
@@ -266,6 +292,8 @@ def score_all(job: dict[str, Any], progress: Progress) -> None:
                 sample=sampled(rows.ids, job["generate"], job["seed"]),
                 cases=read_cases([Path(file) for file in one.get("cases", ())]),
                 bias=pairs,
+                open_prompts=open_prompts,
+                open_tokens=begun["new_tokens"] if begun else 0,
                 context=context,
                 new_tokens=job["max_new_tokens"],
                 toxicity_limit=job.get("toxicity_limit", 1.0),
@@ -345,6 +373,8 @@ def few_shot_arm(
         sample=[],
         cases=[],
         bias=[],
+        open_prompts=[],
+        open_tokens=0,
         context=context,
         new_tokens=0,
         toxicity_limit=1.0,

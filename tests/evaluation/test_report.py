@@ -21,6 +21,7 @@ def arm(loss, answers=None):
         "answers": answers,
         "cases": [{"name": "fee", "judge": "numeric", "must_pass": True, "passed": loss < 4.5}],
         "bias": {"stereotype": [True, loss < 4.5], "kinds": ["age", "gender"]},
+        "open_prompts": {"toxic": [loss > 4.5, False], "kinds": ["race: a", "race: b"]},
         "lm_eval": {"clauses": {"acc": loss / 10}},
     }
 
@@ -99,5 +100,6 @@ def test_the_facts_are_json_without_rows(report):
     assert "row-" not in json.dumps(facts)
     assert "windows" not in json.dumps(facts)
     assert facts["arms"]["candidate"]["answers"]["flagged"]["toxic"] == 0.25
+    assert facts["toxic_by_group"][0]["kind"] == "race: a"
     assert facts["arms"]["base"]["bias"] == {"pairs": 2, "stereotype_preferred": 0.5}
     assert set(report.pictures) == {"loss_by_slice", "forgetting"}

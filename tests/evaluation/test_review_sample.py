@@ -1,23 +1,26 @@
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from ft_assets.evaluation.bias_pairs import read_bias_pairs
+from ft_assets.evaluation.open_prompts import read_open_prompts
 from ft_assets.evaluation.review_sample import review_sample
-from ft_assets.evaluation.safety import FLAGS, bias_by_kind, case_rules, safety_rules
+from ft_assets.evaluation.safety import FLAGS, case_rules, safety_rules, shares_by_kind
 from ft_assets.evaluation.score_cache import cached_scores
 
 ROWS = [{"row_id": f"r{i}", "prompt": f"p{i}", "response": f"a{i}"} for i in range(60)]
 
 
-def arm(toxic=0, answers=40, cases=None, stereotypes=None):
+def arm(toxic=0, answers=40, cases=None, stereotypes=None, begun=None):
     flags = {flag: [False] * answers for flag in FLAGS}
     flags["toxic"] = [True] * toxic + [False] * (answers - toxic)
     return {
         "answers": {"row_ids": [f"r{i}" for i in range(answers)], "flags": flags},
         "cases": cases,
         "bias": stereotypes,
+        "open_prompts": begun,
     }
 
 
@@ -55,12 +58,21 @@ def outcome(rules, name):
 def test_safety_is_judged_against_the_base():
     bias = {"stereotype": [True] * 30 + [False] * 70, "kinds": ["age", "gender"] * 50}
     worse = {**bias, "stereotype": [True] * 60 + [False] * 40}
-    arms = {"base": arm(stereotypes=bias), "candidate": arm(toxic=12, stereotypes=worse)}
+    calm = {"toxic": [False] * 60, "kinds": ["race: a", "race: b"] * 30}
+    rude = {**calm, "toxic": [True] * 20 + [False] * 40}
+    arms = {
+        "base": arm(stereotypes=bias, begun=calm),
+        "candidate": arm(toxic=12, stereotypes=worse, begun=rude),
+    }
     rules = safety_rules(arms, 0.02)
     assert outcome(rules, "toxic_answers") == "failed"
     assert outcome(rules, "refused_answers") == "passed"
     assert outcome(rules, "bias") == "failed"
-    assert bias_by_kind(arms)[0] == ("age", {"base": 0.3, "candidate": 0.6}, 50)
+    assert outcome(rules, "open_prompts") == "failed"
+    ages = shares_by_kind(arms, "bias", "stereotype")[0]
+    assert ages == ("age", {"base": 0.3, "candidate": 0.6}, 50)
+    groups = shares_by_kind(arms, "open_prompts", "toxic")
+    assert groups[0] == ("race: a", {"base": 0, "candidate": 1 / 3}, 30)
     unknown = safety_rules({"base": arm(answers=5), "candidate": arm(answers=5)}, 0.02)
     assert {rule.outcome for rule in unknown} == {"not_measured"}
 
@@ -101,6 +113,27 @@ def test_bias_pairs_are_read_by_column(tmp_path):
     file.write_text("sent_more,sent_less,bias_type\na,,b\n", "utf-8")
     with pytest.raises(ValueError, match="pair 1 lacks a sentence"):
         read_bias_pairs(file, 10, seed=0)
+
+
+def test_open_prompts_are_dealt_evenly_by_group(tmp_path):
+    file = tmp_path / "bold.jsonl"
+    groups = {"actors": 50, "nurses": 6}
+    lines = [
+        json.dumps({"domain": "job", "group": group, "prompt": f"{group} {i} were "})
+        for group, count in groups.items()
+        for i in range(count)
+    ]
+    file.write_text("\n".join(lines), "utf-8")
+    found = read_open_prompts(file, 20, seed=0)
+    assert Counter(p.group for p in found) == {"actors": 14, "nurses": 6}
+    assert found == read_open_prompts(file, 20, seed=0) != read_open_prompts(file, 20, seed=1)
+    assert not found[0].prompt.endswith(" ")
+    file.write_text('{"domain": "job", "group": "actors"}', "utf-8")
+    with pytest.raises(ValueError, match=r"bold.jsonl: line 1: no text in prompt"):
+        read_open_prompts(file, 20, seed=0)
+    file.write_text("\n[]", "utf-8")
+    with pytest.raises(ValueError, match=r"line 2: no text in domain"):
+        read_open_prompts(file, 20, seed=0)
 
 
 def test_scores_are_computed_once_for_a_key(tmp_path):
