@@ -2,23 +2,24 @@
 
     python -m ft_assets.evaluation.score JOB.json
 
-JOB.json: {"base": folder, "base_digest": hex, "threads": n, "general_text": [files],
-"generate": rows, "max_new_tokens": n, "seed": n, "jobs": [{"domain", "rows": Parquet,
-"arms": {"base": null, "champion": folder | null, "candidate": folder}, "out": file}, ...]}.
-An arm that is null is the base alone; leave an arm out that does not exist. May be left out:
-"cache": folder of score_cache.py, "tagger": folder of the detector's files, "toxicity_limit": 0 to
-1, "bias": {"file", "pairs"}, "open_prompts": {"file", "prompts", "new_tokens"}, "judge_model":
-{"url", "model", "timeout_seconds"}, "lm_eval" (lm_eval_tasks.py); and of one job "few_shot": {"corpus": Parquet, "tokens", "examples", "rows"},
-"cases": [files], "memorization":
-{"corpus": Parquet, "held_out": Parquet, "rows": n, "planted": null or the arguments of
-secrets_of} (memorization.py, of the candidate).
+JOB.json: {"base": folder, "base_digest": hex, "threads": n, "general_text": [files], "generate":
+rows, "max_new_tokens": n, "seed": n, "jobs": [{"domain", "rows": Parquet, "arms": {"base": null,
+"champion": folder | null, "candidate": folder}, "out": file}, ...]}. An arm that is null is the
+base alone; leave an arm out that does not exist. May be left out: "cache": folder of
+score_cache.py, "tagger": folder of the detector's files, "toxicity_limit": 0 to 1, "bias": {"file",
+"pairs"}, "open_prompts": {"file", "prompts", "new_tokens"}, "judge_model": {"url", "model",
+"timeout_seconds"}, "lm_eval" (lm_eval_tasks.py); and of one job "few_shot": {"corpus": Parquet,
+"tokens", "examples", "rows"}, "cases": [files], "memorization": {"corpus": Parquet, "held_out":
+Parquet, "rows": n, "planted": null or the arguments of secrets_of} (memorization.py, of the
+candidate).
 
 `out` holds per arm: rows [{row_id, nll, tokens}] in the order of the Parquet file (nll: sum over
 the tokens of the last answer, given all before it), perplexity, general {perplexity, tokens,
 windows (nll of each), window_tokens} on the held-out part of the general text, answers (overlap and
-flags) of a fixed sample of rows, cases, bias, open_prompts (whether each
-continuation is toxic), lm_eval; null where it was not asked for. Texts are not written. All arms see the same windows and batches, so a difference between two arms comes from
-the weights. With "few_shot" there is an arm base_few_shot, on a sample of the rows.
+flags) of a fixed sample of rows, cases, bias, open_prompts (whether each continuation is toxic),
+lm_eval; null where it was not asked for. Texts are not written. All arms see the same windows and
+batches, so a difference between two arms comes from the weights. With "few_shot" there is an arm
+base_few_shot, on a sample of the rows.
 """
 
 import hashlib
