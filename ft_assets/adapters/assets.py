@@ -173,8 +173,8 @@ def lora_adapter(
             trainer.run(context, "ft_assets.adapters.private", job, work)
         else:
             trainer.run(context, "ft_assets.adapters.train", job, work)
+        pairs = _newest_pairs(context) if recipe.preference else {}
         if recipe.preference:
-            pairs = _newest_pairs(context)
             for one_job in jobs:
                 file = work / f"{one_job['domain']}-pairs.parquet"
                 file.write_bytes(lakefs.read(pairs[one_job["domain"]], "rows.parquet"))
@@ -197,6 +197,7 @@ def lora_adapter(
                 "recipe": recipe.to_dict(),
                 "seed": seed,
                 "planted_secrets": planted.get(domain),
+                "pairs": pairs[domain].to_dict() if recipe.preference else None,
                 "versions": versions(),
                 "general_text": texts,
                 "adapter": adapter_name(domain, record["digest"]),

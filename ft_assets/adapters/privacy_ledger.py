@@ -87,6 +87,11 @@ class PrivacyLedger:
         self._log.verify()
         return self._balance(self._entries(domain))
 
+    def knows(self, domain: str, training: str) -> bool:
+        """Whether the training was entered. Raises Tampered as `spend` does."""
+        self._log.verify()
+        return training in self._entries(domain)
+
     def noise_seed(self, domain: str, training: str) -> int:
         """63 bits that only the holder of the vault's keys can tell. Who knows the seed of the
         noise can take it off again, so it is written nowhere."""
@@ -124,11 +129,34 @@ def spend_privacy(job: dict[str, Any], zone: RawZone, budget: float) -> dict[str
     Returns what each domain has spent. Raises as `spend` and `plan` do; what was entered
     before that stays.
     """
+    ledger = PrivacyLedger(zone.keys_file.parent, zone.store())
+    return {
+        one["domain"]: ledger.spend(one["domain"], training, planned, budget)
+        for one, training, planned in _planned(job, ledger)
+    }
+
+
+def repeat_privacy(job: dict[str, Any], zone: RawZone) -> None:
+    """Put the plans of trainings that were entered before into the job; nothing is spent.
+
+    Raises LookupError for a training that the ledger does not know.
+    """
+    ledger = PrivacyLedger(zone.keys_file.parent, zone.store())
+    for one, training, _ in _planned(job, ledger):
+        if not ledger.knows(one["domain"], training):
+            raise LookupError(
+                f"{one['domain']}: this training is not in the privacy ledger of this vault, so its"
+                " noise is not known here; use the vault that it was trained with"
+            )
+
+
+def _planned(
+    job: dict[str, Any], ledger: PrivacyLedger
+) -> Generator[tuple[dict[str, Any], str, Plan]]:
+    """(one job, name of its training, plan); the plan is in the job when the next is asked for."""
     recipe = recipe_from(job["recipe"])
     if recipe.privacy is None:
         raise ValueError(f"recipe {recipe.name}: has no section privacy")
-    ledger = PrivacyLedger(zone.keys_file.parent, zone.store())
-    spent = {}
     for one in job["jobs"]:
         corpus = Path(one["corpus"])
         made_of = {
@@ -141,7 +169,6 @@ def spend_privacy(job: dict[str, Any], zone: RawZone, budget: float) -> dict[str
         subjects = len(subjects_of(corpus))
         steps = steps_of(subjects, recipe.privacy, recipe.max_steps, recipe.max_epochs)
         planned = plan(subjects, steps, recipe.privacy)
-        spent[one["domain"]] = ledger.spend(one["domain"], training, planned, budget)
+        yield one, training, planned
         seed = ledger.noise_seed(one["domain"], training)
         one["privacy"] = {"plan": planned.to_dict(), "noise_seed": seed}
-    return spent

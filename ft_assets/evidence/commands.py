@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from ft_assets.settings import Platform
     from ft_resources.lakefs.client import LakeFS
+    from ft_resources.vault.raw_zone import RawZone
 
 PlatformFile = Annotated[
     Path, typer.Option("--platform", envvar="FT_PLATFORM", help="The platform file.")
@@ -65,7 +66,8 @@ def reproduce(
     from ft_assets.settings import PlatformError, load_platform
 
     try:
-        lakefs = lakefs_of(load_platform(platform))
+        settings = load_platform(platform)
+        lakefs = lakefs_of(settings)
         recorded = reproduction.find_adapter(lakefs, adapter)
         here = reproduction.environment_here(recorded.lineage)
         differs = reproduction.environment_differs(recorded.lineage, here)
@@ -74,7 +76,8 @@ def reproduce(
             typer.echo(f"  not as it was: {line}; the bytes may differ")
         with TemporaryDirectory() as folder:
             work = keep or Path(folder)
-            outcome = reproduction.reproduce(lakefs, recorded, work, typer.echo)
+            zone = _vault(settings) if recorded.lineage["recipe"].get("privacy") else None
+            outcome = reproduction.reproduce(lakefs, recorded, work, typer.echo, zone)
     except (PlatformError, OSError, LookupError, ValueError) as error:
         raise _fail(str(error)) from None
     except subprocess.CalledProcessError as error:
@@ -105,6 +108,20 @@ def lakefs_of(settings: "Platform") -> "LakeFS":
         raw_repository=settings.versioning.raw_repository,
         storage_namespace=settings.versioning.storage_namespace,
     )
+
+
+def _vault(settings: "Platform") -> "RawZone":
+    from ft_resources import secrets
+    from ft_resources.vault.raw_zone import RawZone
+
+    vault = RawZone(
+        tenant=settings.vault.tenant,
+        tenant_key=_secret(settings, secrets.TENANT_KEY),
+        folder=settings.path(settings.vault.folder),
+    )
+    if not vault.keys_file.is_file():
+        raise LookupError(f"no vault at {vault.keys_file}, and the training's noise comes from it")
+    return vault
 
 
 def _secret(settings: "Platform", name: str) -> str:

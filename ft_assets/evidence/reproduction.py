@@ -13,10 +13,12 @@ from typing import Any
 
 from ft_assets.adapters.environment import versions
 from ft_assets.adapters.planted_secrets import plant_into
+from ft_assets.adapters.privacy_ledger import repeat_privacy
 from ft_resources.adapter_format import CONFIG, WEIGHTS, base_digest
 from ft_resources.lakefs.client import LakeFS
 from ft_resources.lakefs.ref import Ref
 from ft_resources.trainer import run_alone
+from ft_resources.vault.raw_zone import RawZone
 
 LINEAGE = "lineage.json"
 NAMED = 8  # newest adapters named when the one asked for is not there
@@ -98,12 +100,19 @@ def environment_here(lineage: Mapping[str, Any]) -> dict[str, str]:
 
 
 def reproduce(
-    lakefs: LakeFS, recorded: Recorded, work: Path, say: Callable[[str], None]
+    lakefs: LakeFS,
+    recorded: Recorded,
+    work: Path,
+    say: Callable[[str], None],
+    zone: RawZone | None = None,
 ) -> Outcome:
     """Train again below `work` and compare.
 
-    Raises FileNotFoundError when something it was made of is gone, ValueError when it is not what
-    it was, and subprocess.CalledProcessError when the trainer fails.
+    `zone` is the vault, of which a training with differential privacy takes its noise; nothing is
+    spent of the budget by the same training again.
+    Raises LookupError when the vault is missing or does not know such a training,
+    FileNotFoundError when something it was made of is gone, ValueError when it is not what it was,
+    and subprocess.CalledProcessError when the trainer fails.
     """
     lineage = recorded.lineage
     work.mkdir(parents=True, exist_ok=True)
@@ -112,8 +121,19 @@ def reproduce(
         f"training {recorded.name} again: {lineage['training']['steps']} steps, "
         f"seed {lineage['seed']}, {job['threads']} threads"
     )
-    run_alone("ft_assets.adapters.train", job, work, job["threads"])
+    if lineage["recipe"].get("privacy"):
+        if zone is None:
+            raise LookupError(f"{recorded.name} was trained with noise from the vault's key")
+        repeat_privacy(job, zone)
+        run_alone("ft_assets.adapters.private", job, work, job["threads"])
+    else:
+        run_alone("ft_assets.adapters.train", job, work, job["threads"])
     made = Path(job["jobs"][0]["out"])
+    if pairs := lineage.get("pairs"):
+        file = work / "pairs.parquet"
+        file.write_bytes(lakefs.read(Ref(**pairs), "rows.parquet"))
+        job["jobs"][0] |= {"adapter": str(made), "pairs": str(file)}
+        run_alone("ft_assets.adapters.preference", job, work, job["threads"])
     expected = {name: _sha256(lakefs.read(recorded.ref, name)) for name in (WEIGHTS, CONFIG)}
     found = {name: _sha256((made / name).read_bytes()) for name in (WEIGHTS, CONFIG)}
     return Outcome(expected, found, _differences(lineage, made, expected, found))

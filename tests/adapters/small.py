@@ -24,11 +24,12 @@ WORDS = ["the", "order", "came", "late", "customer", "asked", "for", "refund", "
 
 
 def write_corpus(file, rows, validation=4, weeks=("",)):
-    table = {"split": [], "week": [], "messages": []}
+    table = {"split": [], "week": [], "group": [], "messages": []}
     for i in range(rows):
         answer = " ".join(WORDS[(i * j + 1) % len(WORDS)] for j in range(12))
         question = {"role": "user", "content": f"Question {i}?"}
         table["week"].append(weeks[i % len(weeks)])
+        table["group"].append(f"user:{i % 12}")
         table["split"].append("validation" if i < validation else "train")
         table["messages"].append(json.dumps([question, {"role": "assistant", "content": answer}]))
     schema = pa.schema([(name, pa.string()) for name in table])

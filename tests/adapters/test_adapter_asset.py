@@ -1,28 +1,40 @@
 """The asset lora_adapter on a lakeFS, its training in this process."""
 
+import importlib
 import json
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 import pytest
 import yaml
 
+from ft_assets.adapters import assets
 from ft_assets.adapters.assets import lora_adapter
-from ft_assets.adapters.train import train_all
+from ft_assets.adapters.privacy_ledger import PrivacyLedger
+from ft_assets.evidence import reproduction
 from ft_assets.partitions import domains
 from ft_assets.publishing import RefIOManager, facts_of, newest
+from ft_assets.sections import PlantedSecretsSettings
 from ft_assets.settings import platform
-from ft_resources.lakefs.client import LakeFS
+from ft_resources.lakefs.client import LakeFS, to_parquet
 from ft_resources.lakefs.ref import Ref
 from ft_resources.mlflow import MlflowTracking
 from ft_resources.trainer import LocalTrainer
 from ft_resources.vault.raw_zone import RawZone
 from tests.adapters.small import RECIPE, write_corpus
 
-pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:Full backward hook is firing:UserWarning"),
+]
 DOMAIN, WEEKS = "finance", ["2026-W01", "2026-W02"]
+
+
+def run_here(module, job, progress=lambda facts: None):
+    importlib.import_module(module).train_all(job, progress)
 
 
 class TrainerHere(LocalTrainer):
@@ -31,9 +43,8 @@ class TrainerHere(LocalTrainer):
     fails: bool = False
 
     def run(self, context, module, job, folder):
-        assert module == "ft_assets.adapters.train"
         told = []
-        train_all(job, told.append)
+        run_here(module, job, told.append)
         if self.fails:
             raise dg.Failure("killed before anything was published")
         return told
@@ -51,6 +62,7 @@ class Untracked(MlflowTracking):
 class World:
     def __init__(self, server, base, folder):
         self.folder, self.instance = folder, dg.DagsterInstance.ephemeral()
+        self.zone = RawZone(tenant="t", tenant_key="5a" * 32, folder=f"{folder}/vault")
         name = uuid.uuid4().hex[:8]
         self.lakefs = LakeFS(
             endpoint=server.endpoint.url,
@@ -61,7 +73,7 @@ class World:
             storage_namespace="local://{repository}",
         )
         self.lakefs.ensure()
-        model = {"folder": base["base"], "digest": base["base_digest"]}
+        model = {"kind": "path", "folder": base["base"], "digest": base["base_digest"]}
         self.put("base_model", None, model | {"general_text": base["replay_text"]}, {})
 
     def put(self, asset, partition, content, facts):
@@ -103,7 +115,7 @@ class World:
                 "trainer": TrainerHere(work_folder=work, threads=1, fails=fails),
                 "mlflow": Untracked(tracking_uri="", artifacts="", experiment="", pages=""),
                 "io_manager": RefIOManager(),
-                "raw_zone": RawZone(tenant="t", tenant_key="5a" * 32, folder=f"{work}/vault"),
+                "raw_zone": self.zone,
             },
             run_config={"ops": {"lora_adapter": {"config": {"recipe": recipe}}}},
         )
@@ -147,3 +159,44 @@ def test_a_full_fine_tune_is_no_adapter(lakefs_server, base, tmp_path):
     with pytest.raises(dg.Failure, match="is a model, not an adapter"):
         world.train("full")
     assert newest(world.instance, lora_adapter.key, DOMAIN) is None
+
+
+@pytest.mark.parametrize("kind", ["preference", "privacy"])
+def test_every_way_of_training_is_recorded_so_that_it_can_be_repeated(
+    lakefs_server, base, tmp_path, monkeypatch, kind
+):
+    world = World(lakefs_server, base, tmp_path)
+    own = {
+        "preference": {"preference": {"max_steps": 2, "min_pairs": 2, "held_out_share": 0.3}},
+        "privacy": {"replay_share": 0, "privacy": {"epsilon": 4, "batch_subjects": 4}},
+    }
+    file = tmp_path / "own.yaml"
+    file.write_text(yaml.safe_dump({**RECIPE.to_dict(), **own[kind]}))
+    planted = PlantedSecretsSettings(secrets=2, copies=2, controls=1)
+    asked = platform().adapters.model_copy(update={"planted_secrets": planted})
+    settings = platform().model_copy(update={"adapters": asked})
+    monkeypatch.setattr(assets, "platform", lambda: settings)
+    world.corpus(WEEKS[:1])
+    pairs = pd.DataFrame(
+        {
+            "pair_id": [f"p{n}" for n in range(12)],
+            "user": [f"u{n}" for n in range(12)],
+            "prompt": [f"Question {n}?" for n in range(12)],
+            "chosen": ["the order came"] * 12,
+            "rejected": ["late customer"] * 12,
+        }
+    )
+    world.put("preference_pairs", DOMAIN, to_parquet(pairs), {})
+    made = world.train(str(file))
+    assert made["lineage"]["planted_secrets"]["planted"] == 2
+
+    monkeypatch.setattr(reproduction, "run_alone", lambda module, job, *rest: run_here(module, job))
+    found = reproduction.find_adapter(world.lakefs, made["adapter"])
+    again = reproduction.reproduce(world.lakefs, found, tmp_path / "again", str, world.zone)
+    assert again.identical, again.differences
+    if kind == "privacy":
+        ledger = PrivacyLedger(world.zone.keys_file.parent, world.zone.store())
+        assert ledger.balance(DOMAIN).trainings == 1
+        other = RawZone(tenant="t", tenant_key="5a" * 32, folder=f"{tmp_path}/another")
+        with pytest.raises(LookupError, match="not in the privacy ledger of this vault"):
+            reproduction.reproduce(world.lakefs, found, tmp_path / "other", str, other)
