@@ -268,6 +268,7 @@ def gateway_serve(
 ) -> None:
     """Serve the deployed adapters through an OpenAI-compatible API."""
     from ft_assets.callers import caller_keys
+    from ft_assets.serving_settings import backend_of
     from ft_assets.settings import PlatformError, load_platform
     from ft_resources import secrets
     from ft_resources.gateway.serve import serve
@@ -291,6 +292,7 @@ def gateway_serve(
             values[secrets.SIGNING_KEY].encode(),
             os.environ.get(secrets.GATEWAY_API_KEY),
             caller_keys(settings, os.environ),
+            backend_of(settings.serving, os.environ),
         )
     except (OSError, ValueError) as error:
         raise fail(str(error)) from None

@@ -49,6 +49,7 @@ from ft_assets.sections import (
     VaultSettings,
     Versioning,
 )
+from ft_assets.serving_settings import ServingSettings
 
 PLATFORM_ENV = "FT_PLATFORM"
 BASE_MODEL = "base"  # as callers name it
@@ -72,6 +73,7 @@ class Platform(Section):
     costs: CostSettings = CostSettings()
     services: Services = Services()
     callers: dict[CallerName, CallerSettings] = Field(default_factory=dict)  # of the gateway
+    serving: ServingSettings = ServingSettings()
     versioning: Versioning = Versioning()
     mlflow: MlflowSettings = MlflowSettings()
     vault: VaultSettings = VaultSettings()

@@ -39,6 +39,8 @@ def test_least_that_is_needed(tmp_path):
             ["callers.crm.domains", "no domain b", "a, base"],
         ),
         ("domains: {a: {}}\ncallers: {admin: {key_env: K}}", ["callers.admin", "taken"]),
+        ("domains: {a: {}}\nserving: {backend: {kind: tgi}}", ["serving.backend", "vllm"]),
+        ("domains: {a: {}}\nserving: {backend: {kind: vllm}}", ["serving.backend", "url"]),
         ("domains: {'Big Co': {}}", ["Big Co", "lower case"]),
         ("domains: {a: {}}\nbase_model: {kind: path}", ["base_model", "'path'"]),
         ("domains: {a: {}}\nservices: {lakefs: {url: 'ftp://x'}}", ["services.lakefs.url", "ftp"]),

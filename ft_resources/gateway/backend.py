@@ -30,7 +30,10 @@ class Backend(Protocol):
     max_adapters: int  # loaded at a time
 
     @property
-    def alive(self) -> bool: ...
+    def problem(self) -> str | None:
+        """Why no answers can be written now, for /health."""
+        ...
+
     @property
     def passes(self) -> int:
         """Forward passes so far; 0 where the backend does not tell."""

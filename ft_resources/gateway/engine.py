@@ -1,8 +1,9 @@
 """One thread that owns every base model and all adapters; nothing else touches them.
 
-PEFT keeps the choice of an adapter in modules that all requests share: two threads get each other's
-answers, that of another tenant included. So requests wait in a queue, and this thread answers rows
-of different adapters in one forward pass (`adapter_names`).
+Which adapter answers is a state of modules that all requests share: two threads get each other's
+answers, that of another tenant included (in PEFT by `set_adapter` and by `adapter_names` alike). So
+requests wait in a queue, and this thread answers rows of different adapters in one forward pass
+(low_rank.py).
 Rows that start together form a cohort with its own key-value cache. Cohorts take turns, a token
 each, so a short request does not wait for a long one that came before it; when there are
 MAX_COHORTS, later requests wait and start together.
@@ -20,8 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ft_resources.gateway.cohort import Cohort, Failed, Generation
-from ft_resources.gateway.dora import take_gains
-from ft_resources.gateway.loaded_base import LoadedBase, open_base, read_model
+from ft_resources.gateway.loaded_base import LoadedBase, open_base
 
 MAX_COHORTS = 4
 MAX_ADAPTERS = 64  # loaded; beyond that the oldest one that is not routed leaves
@@ -58,7 +58,6 @@ class Engine:
         self._cohorts: list[Cohort] = []
         self._bases: dict[str, LoadedBase] = {}
         self._owner: dict[str, str] = {}  # adapter -> base digest
-        self._slots_made = 0
         self.passes = 0  # forward passes so far; tokens written by them / passes is the mean batch
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -79,8 +78,8 @@ class Engine:
         self._thread.join(5)
 
     @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
+    def problem(self) -> str | None:
+        return None if self._thread.is_alive() else "the engine has stopped; restart the gateway"
 
     def load_base(self, folder: Path, digest: str) -> Future[None]:
         return self._do(lambda: self._load_base(folder, digest))
@@ -247,56 +246,26 @@ class Engine:
             base = self._bases.get(digest)
             if base is None:
                 return
-            if base.slots or any(job.base == digest for job in rows):
+            if len(base.bank) or any(job.base == digest for job in rows):
                 raise ValueError(f"base {digest[:12]} is in use")
             del self._bases[digest]
 
     def _load_adapter(self, name: str, folder: Path, digest: str) -> None:
-        from peft import PeftModel
-        from safetensors import SafetensorError
-
         base = self._bases.get(digest)
         if base is None:
             raise LookupError(f"base {digest[:12]} is not loaded")
-        if name in base.slots:
+        if name in base.bank:
             return
         if name in self._leaving:
             raise ValueError(f"adapter {name} is being unloaded; try again when it is gone")
-        self._slots_made += 1
-        slot = f"a{self._slots_made}"
-        try:
-            if base.slots:
-                base.model.load_adapter(str(folder), slot, torch_device=base.device)
-            else:
-                base.model = PeftModel.from_pretrained(
-                    base.model, str(folder), slot, torch_device=base.device
-                )
-        except (*FAILURES, SafetensorError):
-            if not base.slots:
-                # PEFT changes the model in place: after half a load "base" would be no base.
-                base.model = read_model(base.folder, base.device)
-            raise
-        base.model.eval().requires_grad_(False)
-        if gains := take_gains(base.model, slot):
-            base.gains[slot] = gains
-        base.slots[name] = slot
-        base.hook()
+        base.bank.add(name, folder)
         with self._wake:
             self._owner[name] = digest
 
     def _unload_adapter(self, name: str) -> None:
-        base = next((b for b in self._bases.values() if name in b.slots), None)
-        if base is None:
-            return
-        slot = base.slots.pop(name)
-        base.gains.pop(slot, None)
-        if not base.slots:
-            base.model = base.model.unload()  # PEFT cannot be without an active adapter
-            base.hook()
-            return
-        base.model.set_adapter(next(iter(base.slots.values())))
-        base.model.delete_adapter(slot)
-        base.model.requires_grad_(False)
+        base = next((b for b in self._bases.values() if name in b.bank), None)
+        if base is not None:
+            base.bank.remove(name)
 
     def _score(
         self, digest: str, adapter: str | None, rows: Sequence[tuple[list[int], int]]
@@ -304,7 +273,7 @@ class Engine:
         import torch
 
         base = self._bases.get(digest)
-        if base is None or (adapter is not None and adapter not in base.slots):
+        if base is None or (adapter is not None and adapter not in base.bank):
             raise LookupError(f"{adapter or digest[:12]} is not loaded")
         width = max(len(ids) for ids, _ in rows)
         ids = torch.zeros(len(rows), width, dtype=torch.long)

@@ -279,8 +279,8 @@ class Gateway:
             problems.append(f"landing zone: {self.landing.error}")
         if not self.landing.alive:
             problems.append("the writer of the landing zone has stopped; restart the gateway")
-        if not self.engine.alive:
-            problems.append("the engine has stopped; restart the gateway")
+        if self.engine.problem:
+            problems.append(self.engine.problem)
         missing = [name for name in sorted(self.routing.names()) if not self._has(name)]
         problems += [f"{name} is routed but not loaded" for name in missing]
         return {

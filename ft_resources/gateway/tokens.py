@@ -7,6 +7,7 @@ Encoding is guarded by a lock: the tokenizers of transformers change their own s
 
 import threading
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from ft_resources.gateway.token_scores import byte_letters, piece_bytes
@@ -24,6 +25,7 @@ class ChatTokenizer:
         self._letters = byte_letters() if _is_byte_level(tokenizer) else None
         self._lock = threading.Lock()
         self.context = context  # tokens, prompt and answer together
+        self.end: int | None = tokenizer.eos_token_id
 
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         """Token ids up to where the answer begins. Raises ValueError when the template refuses."""
@@ -95,6 +97,22 @@ class ChatTokenizer:
             if len(token) > 1 and token in text:
                 text = text.replace(token, f"{token[0]} {token[1:]}")
         return text
+
+
+def open_tokenizer(folder: Path, context: int | None = None) -> ChatTokenizer:
+    """The tokenizer of a base; `context`: what its server allows, when that is less.
+
+    Raises ValueError for a model that does not tell its context.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    config = AutoConfig.from_pretrained(folder, **local)
+    own = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if not own:
+        raise ValueError(f"base model {folder}: config.json has no max_position_embeddings")
+    tokenizer = AutoTokenizer.from_pretrained(folder, **local)
+    return ChatTokenizer(tokenizer, min(int(own), context or int(own)))
 
 
 class TextStream:

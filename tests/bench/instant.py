@@ -42,7 +42,7 @@ class InstantEngine:
     """One base that is always there, no adapters; a backend as in ft_resources/gateway."""
 
     max_adapters = 1
-    alive = True
+    problem = None
     passes = 0
 
     def __init__(self) -> None:

@@ -107,7 +107,7 @@ def test_waiting_requests_share_a_forward_pass(base, digest, adapters):
     assert len(set(texts)) == 3
     assert engine.passes == 9
     engine.stop(10)
-    assert not engine.alive
+    assert engine.problem
     with pytest.raises(ConnectionError, match="stopping"):
         engine.submit(job)
 

@@ -1,6 +1,7 @@
 """The official `openai` client against an endpoint: what it can ask for, and what it raises.
 
-The endpoint is a gateway with the tiny base. To hold another server to the same contract, set
+The endpoint is a gateway with the tiny base, embedded and behind a stand-in of vLLM. To hold
+another server to the same contract, set
 OPENAI_CONTRACT_URL (with /v1), OPENAI_CONTRACT_MODEL and, where it wants one, OPENAI_CONTRACT_KEY.
 """
 
@@ -24,7 +25,7 @@ class Endpoint:
     model: str
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["embedded", "vllm"])
 def endpoint(request, tmp_path_factory):
     if url := os.environ.get("OPENAI_CONTRACT_URL"):
         key = os.environ.get("OPENAI_CONTRACT_KEY", "none")
@@ -32,11 +33,15 @@ def endpoint(request, tmp_path_factory):
         return
     base, digest = request.getfixturevalue("base"), request.getfixturevalue("digest")
     [adapter, _] = request.getfixturevalue("adapters")["legal"]
-    running = world.start(tmp_path_factory.mktemp("contract"), api_key=KEY)
+    vllm = world.start_vllm(base) if request.param == "vllm" else None
+    at = vllm.at if vllm else None
+    running = world.start(tmp_path_factory.mktemp("contract"), api_key=KEY, vllm=at)
     running.client.load_base(base, digest)
     running.client.route("legal", champion=running.client.load_adapter(adapter))
     yield Endpoint(f"{running.url}/v1", KEY, "legal")
     running.stop()
+    if vllm:
+        vllm.stop()
 
 
 @pytest.fixture(scope="module")

@@ -5,17 +5,21 @@ import multiprocessing
 import os
 import signal
 import socket
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from ft_resources.adapter_format import adapter_digest, adapter_name, base_digest
 from ft_resources.adapter_manifest import VERSION
 from ft_resources.gateway.auth import CallerKey
 from ft_resources.gateway.client import GatewayClient
 from ft_resources.signing import sign
+from tests.resources.gateway import vllm_stand_in
 
 ADMIN_KEY = "admin-key-of-the-tests"
 SIGNING_KEY = b"signing-key-of-the-tests"
@@ -36,7 +40,7 @@ SENTENCES = [
 # Forked from a process that has the learning stack imported, a gateway starts in a second.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
-    ["torch", "transformers.models.llama.modeling_llama", "peft", "ft_resources.gateway.serve"]
+    ["torch", "transformers.models.llama.modeling_llama", "ft_resources.gateway.serve"]
 )
 
 
@@ -95,6 +99,7 @@ def make_adapter(
     *,
     generation: int = 1,
     scale: float = 0.3,
+    rank: int = 4,
     dora: bool = False,
 ) -> Path:
     """Return folder/NAME: a signed adapter with random weights."""
@@ -103,7 +108,7 @@ def make_adapter(
     from safetensors.torch import save_file
     from transformers import AutoModelForCausalLM
 
-    shape: dict[str, Any] = {"r": 4, "lora_alpha": 8, "use_dora": dora}
+    shape: dict[str, Any] = {"r": rank, "lora_alpha": 8, "use_dora": dora}
     config = LoraConfig(task_type="CAUSAL_LM", target_modules=TARGETS, **shape)
     with warnings.catch_warnings():
         # peft 0.21 reads an attribute that transformers 5.24 has renamed.
@@ -186,17 +191,28 @@ class Running:
         return int(self.process.exitcode)
 
 
+@dataclass(frozen=True)
+class VllmAt:
+    """How a gateway reaches a vLLM."""
+
+    url: str
+    key: str | None
+    max_loras: int = 8
+    max_lora_rank: int = 8
+
+
 def start(
     folder: Path,
     *,
     api_key: str | None = None,
     port: int | None = None,
     callers: Sequence[CallerKey] = (),
+    vllm: VllmAt | None = None,
 ) -> Running:
     """Start a gateway whose state lies below `folder`; it answers when this returns."""
     folder.mkdir(parents=True, exist_ok=True)
     root, landing, port = folder / "gateway", folder / "landing", port or free_port()
-    arguments = (root, landing, port, api_key, callers)
+    arguments = (root, landing, port, api_key, callers, vllm)
     process = PROCESSES.Process(target=_run, args=arguments, daemon=True)
     process.start()
     client = GatewayClient(f"http://127.0.0.1:{port}", ADMIN_KEY, SIGNING_KEY, api_key, 30)
@@ -205,13 +221,58 @@ def start(
 
 
 def _run(
-    root: Path, landing: Path, port: int, api_key: str | None, callers: Sequence[CallerKey]
+    root: Path,
+    landing: Path,
+    port: int,
+    api_key: str | None,
+    callers: Sequence[CallerKey],
+    vllm: VllmAt | None,
 ) -> None:
     import torch
 
     from ft_resources.gateway.serve import serve
+    from ft_resources.gateway.vllm import Vllm
 
     log = os.open(root.parent / "gateway.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     torch.set_num_threads(1)
-    serve(root, landing, "127.0.0.1", port, DOMAINS, ADMIN_KEY, SIGNING_KEY, api_key, callers)
+    engine = None
+    if vllm is not None:
+        engine = Vllm(vllm.url, vllm.key, vllm.max_loras, vllm.max_lora_rank)
+    arguments = (root, landing, "127.0.0.1", port, DOMAINS, ADMIN_KEY, SIGNING_KEY, api_key)
+    serve(*arguments, callers, engine)
+
+
+@dataclass
+class RunningVllm:
+    """A vLLM stand-in as a process."""
+
+    process: Any
+    at: VllmAt
+
+    def fault(self, **faults: list[str]) -> None:
+        requests.post(f"{self.at.url}/faults", json=faults, timeout=10).raise_for_status()
+
+    def seen(self) -> dict[str, Any]:
+        return requests.get(f"{self.at.url}/open", timeout=10).json()
+
+    def stop(self) -> None:
+        if self.process.is_alive():
+            os.kill(self.process.pid, signal.SIGKILL)
+        self.process.join(10)
+
+
+def start_vllm(
+    base: Path, *, key: str | None = "key-of-vllm", port: int | None = None
+) -> RunningVllm:
+    port = port or free_port()
+    at = VllmAt(f"http://127.0.0.1:{port}", key)
+    arguments = (port, base, key, at.max_lora_rank)
+    process = PROCESSES.Process(target=vllm_stand_in.serve, args=arguments, daemon=True)
+    process.start()
+    for _ in range(600):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return RunningVllm(process, at)
+        time.sleep(0.1)
+    raise TimeoutError("the stand-in of vLLM does not answer")
