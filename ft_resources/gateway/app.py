@@ -106,7 +106,6 @@ def _guarded(
 class Api:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._passes = 0
 
     async def models(self, request: Request) -> Response:
         models = self._models(request.state.who)
@@ -160,8 +159,8 @@ class Api:
         return json_reply(self._gateway.health())
 
     async def metrics(self, request: Request) -> Response:
-        passes, self._passes = self._passes, self._gateway.engine.passes
-        self._gateway.metrics.engine(*self._gateway.engine.load(), self._passes - passes)
+        gateway = self._gateway
+        gateway.metrics.engine(gateway.engine, len(gateway.health()["problems"]))
         return Response(self._gateway.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -72,3 +72,7 @@ class Backend(Protocol):
     def load(self) -> tuple[int, int]:
         """Requests (waiting, running)."""
         ...
+
+    def adapters_at_work(self) -> tuple[set[str], set[str]]:
+        """Adapters with requests that (run, wait)."""
+        ...

@@ -144,6 +144,12 @@ class Engine:
         with self._wake:
             return len(self._waiting), sum(len(c.rows) for c in self._cohorts)
 
+    def adapters_at_work(self) -> tuple[set[str], set[str]]:
+        with self._wake:
+            running = {row.job.adapter for cohort in self._cohorts for row in cohort.rows}
+            waiting = {job.adapter for job in self._waiting}
+        return {name for name in running if name}, {name for name in waiting if name}
+
     def _do(self, work: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()  # who waits may be cancelled; the work may not

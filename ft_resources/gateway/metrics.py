@@ -1,18 +1,32 @@
-"""What Prometheus sees. Every label is bounded: domains, arms, codes and loaded adapters only."""
+"""What Prometheus sees. Every label is bounded: domains, arms, codes and loaded adapters only.
+
+`vllm:*` are what routers in front of model servers ask for (Gateway API Inference Extension, model
+server protocol): queue, running requests and which adapters are at work, by vLLM's names.
+"""
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
+from ft_resources.gateway.backend import Backend
 from ft_resources.gateway.routing import Routing
 
 # Doubling from 10 ms, as the OpenTelemetry conventions for generative AI have them.
+LOAD_SECONDS = tuple(0.01 * 2**step for step in range(16))
 SECONDS = tuple(0.01 * 2**step for step in range(14))
 
 
 class Metrics:
     def __init__(self, domains: Iterable[str]) -> None:
         self._domains = tuple(domains)
+        self._passes = 0  # of the engine, told so far
         registry = self.registry = CollectorRegistry()
         self.requests = Counter(
             "ft_requests", "Completions asked for", ["domain", "arm", "code"], registry=registry
@@ -71,6 +85,29 @@ class Metrics:
             registry=registry,
         )
 
+        self.adapter_load = Histogram(
+            "ft_adapter_load_seconds",
+            "From an upload to an adapter that answers: gate, signature, loading",
+            buckets=LOAD_SECONDS,
+            registry=registry,
+        )
+        self._loaded = Gauge("ft_adapters_loaded", "Adapters that answer", registry=registry)
+        self._up = Gauge("ft_backend_up", "1 while answers can be written", registry=registry)
+        self._problems = Gauge("ft_health_problems", "Problems in /health", registry=registry)
+        self._vllm_waiting = Gauge(
+            "vllm:num_requests_waiting", "Requests that wait", registry=registry
+        )
+        self._vllm_running = Gauge(
+            "vllm:num_requests_running", "Requests that are being answered", registry=registry
+        )
+        self._vllm_lora = Gauge(
+            "vllm:lora_requests_info",
+            "Adapters at work; the value is the time of this look, in seconds since 1970",
+            ["max_lora", "running_lora_adapters", "waiting_lora_adapters"],
+            registry=registry,
+        )
+        ProcessCollector(registry=registry)
+
     def route(self, routing: Routing) -> None:
         self._generation.set(routing.generation)
         self._adapter.clear()
@@ -80,11 +117,21 @@ class Metrics:
             for role, name in route.roles():
                 self._adapter.labels(domain, role, name).set(1)
 
-    def engine(self, waiting: int, running: int, passes: int) -> None:
-        """Take over what the engine counts itself; `passes` since the last call."""
+    def engine(self, engine: Backend, problems: int) -> None:
+        """Take over what the engine counts itself."""
+        waiting, running = engine.load()
         self.waiting.labels("waiting").set(waiting)
         self.waiting.labels("running").set(running)
+        self._vllm_waiting.set(waiting)
+        self._vllm_running.set(running)
+        self._loaded.set(len(engine.adapters()))
+        self._up.set(engine.problem is None)
+        self._problems.set(problems)
+        passes, self._passes = engine.passes - self._passes, engine.passes
         self.passes.inc(passes)
+        self._vllm_lora.clear()
+        names = [",".join(sorted(at_work)) for at_work in engine.adapters_at_work()]
+        self._vllm_lora.labels(engine.max_adapters, *names).set_to_current_time()
 
     def render(self) -> bytes:
         return generate_latest(self.registry)

@@ -9,6 +9,7 @@ theirs on the new one are promoted. A base that nothing is routed to leaves at t
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -165,6 +166,7 @@ class Gateway:
         Raises PermissionError (signature), ValueError (gate), FileExistsError (replayed),
         Refusal 503 without a base.
         """
+        began = time.monotonic()
         with self._loading:
             manifest = self._store.manifest(incoming, name)
             if self._has(name):
@@ -185,6 +187,7 @@ class Gateway:
                 undo.pop_all()
             self._problems.pop(f"adapter {name}", None)
             self._clear()
+        self.metrics.adapter_load.observe(time.monotonic() - began)
         log.info("adapter loaded", extra={"adapter": name})
         return True
 

@@ -133,6 +133,10 @@ class Vllm:
         with self._lock:
             return 0, self._running.total()
 
+    def adapters_at_work(self) -> tuple[set[str], set[str]]:
+        with self._lock:
+            return {name for name, count in self._running.items() if name and count}, set()
+
     def submit(self, job: Generation) -> None:
         with self._lock:
             if self._stopping or not self._thread.is_alive():

@@ -72,6 +72,9 @@ class InstantEngine:
     def load(self) -> tuple[int, int]:
         return 0, 0
 
+    def adapters_at_work(self) -> tuple[set[str], set[str]]:
+        return set(), set()
+
     def load_base(self, folder: Path, digest: str) -> "Future[None]":
         done: Future[None] = Future()
         done.set_result(None)
