@@ -314,12 +314,11 @@ def _child(
     from ft_assets.adapters.train import train_all
 
     finished = mmap.mmap(-1, 4)  # shared with the child
-    step = loop.Training._step
+    update = loop.Training._update
 
-    def counted(training: Any, number: int, rows_map: Any) -> float:
-        loss = step(training, number, rows_map)
-        finished[:] = number.to_bytes(4, "little")
-        return loss
+    def counted(training: Any, step: int) -> None:
+        update(training, step)
+        finished[:] = step.to_bytes(4, "little")
 
     sys.stdout.flush()
     clock = time.monotonic()
@@ -328,7 +327,7 @@ def _child(
         code = 1
         try:
             end_on_sigterm()
-            loop.Training._step = counted
+            loop.Training._update = counted
             train_all(job, lambda facts: None)
             code = 0
         except SystemExit as end:

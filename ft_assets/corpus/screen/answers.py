@@ -11,6 +11,7 @@ _FILLERS = frozenset(
      "no response", "empty", "blank", "lorem ipsum", "object object", "placeholder", "deleted",
      "removed"}
 )  # fmt: skip
+_PLACEHOLDER = re.compile(r"<[A-Z]+(?:_[A-Z]+)*_\d+>")
 _WORDS = re.compile(r"[^\W_]+")
 _SYMBOL = re.compile(r"[\U0001f300-\U0001faff\u2600-\u27bf]")  # a thumb is an answer
 _SENTENCE = re.compile("[^.!?\u3002\uff01\uff1f\n]+[.!?\u3002\uff01\uff1f\n]*")
@@ -87,8 +88,9 @@ _BOILERPLATE = re.compile(
 
 
 def is_empty(text: str) -> bool:
-    """Whether there is nothing to read: no letter or digit, or a filler instead of a text."""
-    words = _WORDS.findall(text)
+    """Whether there is nothing to read: no letter or digit besides placeholders of what was masked,
+    or a filler instead of a text."""
+    words = _WORDS.findall(_PLACEHOLDER.sub(" ", text))
     if not words:
         return not _SYMBOL.search(text)
     return len(text) < 30 and " ".join(words).casefold() in _FILLERS

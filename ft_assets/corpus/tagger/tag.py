@@ -39,6 +39,9 @@ _AMOUNT_AFTER = re.compile(r"[.,]\d|\s?[%€]")
 _GAP = 2  # tokens between the parts of an address
 
 
+_NO_ANSWER = re.compile(r"\bn ?/ ?a\b", re.IGNORECASE)
+
+
 def _digits(value: str) -> int:
     return sum(char.isdecimal() for char in value)
 
@@ -184,6 +187,8 @@ class Tagger:
         numbers = np.isin(labels, _NUMBERS) & (text.outside >= _EVEN)
         personal &= ~(numbers & ~_beside_any(personal & np.isin(labels, _PLACES)))
         personal[_figures(text, personal)] = False
+        for match in _NO_ANSWER.finditer(text.text):
+            personal[_places(text, match.start(), match.end())] = False
         if names:
             doubtful = np.flatnonzero((text.outside < _SURE) & ~personal).tolist()
             again = [place for place in doubtful if text.word(place).casefold() in names]
@@ -218,6 +223,11 @@ def _figures(text: _Tagged, personal: Array) -> list[int]:
             group.append(place)
             worded |= not number
     return figures
+
+
+def _places(text: _Tagged, start: int, end: int) -> slice:
+    """The tokens between two characters of the text."""
+    return slice(*np.searchsorted(text.starts, (start, end)).tolist())
 
 
 def _is_amount(text: _Tagged, place: int) -> bool:

@@ -5,13 +5,30 @@ from ft_assets.corpus.screen.answers import boilerplate, is_empty, refusal
 
 
 @pytest.mark.parametrize(
-    "text", ["", "  \n", "...", "?!", "N/A", "n/a.", "null", "NaN", "TBD", "-"]
+    "text",
+    [
+        "",
+        "  \n",
+        "...",
+        "?!",
+        "N/A",
+        "n/a.",
+        "null",
+        "NaN",
+        "TBD",
+        "-",
+        "<PERSON_1>.",
+        "<DATE_2>, <ID_1>",
+    ],
 )
 def test_empty(text):
     assert is_empty(text)
 
 
-@pytest.mark.parametrize("text", ["No", "None.", "3", "否", "👍", "N/A means not applicable here."])
+@pytest.mark.parametrize(
+    "text",
+    ["No", "None.", "3", "否", "👍", "Ask <PERSON_1>", "<b>", "N/A means not applicable here."],
+)
 def test_not_empty(text):
     assert not is_empty(text)
 

@@ -130,3 +130,13 @@ def test_figures_of_a_table_are_no_addresses():
     assert found("at 221 Baker, 250") == ["221 Baker", "250"]
     assert found("Baker | 2,221 | 4.221 | 221,250 | $ 221 | 221 %") == ["Baker"]
     assert found("221 | 221 221") == []
+
+
+def test_no_answer_is_nobody():
+    tagger = knowing({"N": "PERSON", "A": "PERSON", "Nan": "PERSON"})
+
+    def found(text):
+        return [text[s.start : s.end] for s in tagger.find_in([[text]], [[[]]])[0][0]]
+
+    assert found("N/A") == found("N / A.") == []
+    assert found("ask Nan now") == ["Nan"]
