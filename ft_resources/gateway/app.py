@@ -26,6 +26,7 @@ from ft_resources.gateway.chat import Refusal, read_json
 from ft_resources.gateway.completions import CLIENT_LEFT, RETRY_AFTER_SECONDS, Completions
 from ft_resources.gateway.feedback import read_feedback
 from ft_resources.gateway.rates import Rates
+from ft_resources.gateway.rollout.routes import rollout_routes
 from ft_resources.gateway.service import BASE, Gateway
 
 SAVE_STATS_SECONDS = 5.0
@@ -68,6 +69,7 @@ def create_app(gateway: Gateway, keys: Keys) -> Starlette:
         Route("/admin/routing", admin(administrator.put_routing), methods=["PUT"]),
         Route("/admin/rollback/{domain}", admin(administrator.rollback), methods=["POST"]),
         Route("/admin/stats/{domain}", admin(administrator.stats)),
+        *rollout_routes(gateway, admin),
         Route("/admin/score", admin(administrator.score), methods=["POST"]),
     ]
     app = Starlette(
@@ -153,6 +155,10 @@ class Api:
             ) from None
         if result.changed:
             self._gateway.count_feedback(result.before, result.after)
+        if (counted := self._gateway.rollouts.reacted(result.after)) is not None:
+            # The landing zone has it; that it counts as evidence too is worth the wait, no error.
+            with contextlib.suppress(OSError):
+                await asyncio.wrap_future(counted)
         return json_reply({"id": event_id, "recorded": result.changed})
 
     async def health(self, request: Request) -> Response:
@@ -161,6 +167,8 @@ class Api:
     async def metrics(self, request: Request) -> Response:
         gateway = self._gateway
         gateway.metrics.engine(gateway.engine, len(gateway.health()["problems"]))
+        for machine in gateway.rollouts.machines():
+            gateway.metrics.rollout(machine)
         return Response(self._gateway.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -100,6 +100,34 @@ class GatewayClient:
         """Drop the canary (`champion`), or go back to the champion before (`previous`)."""
         return self._call("POST", f"/admin/rollback/{_part(domain)}", json={"to": to})
 
+    def begin_rollout(
+        self, domain: str, candidate: str, plan: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Send a loaded adapter against the champion; return the rollout's state. Again is fine.
+
+        ValueError for a plan that does not fit, or without a champion.
+        """
+        body = {"candidate": candidate, "plan": dict(plan or {})}
+        return self._call("POST", f"/admin/rollouts/{_part(domain)}", json=body)
+
+    def compare(
+        self, domain: str, first: str, second: str, plan: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Begin an A/B test of two loaded adapters of a domain."""
+        body = {"first": first, "second": second, "plan": dict(plan or {})}
+        return self._call("POST", f"/admin/comparisons/{_part(domain)}", json=body)
+
+    def rollout(self, domain: str) -> dict[str, Any]:
+        """The current or last rollout. LookupError when there was none."""
+        return self._call("GET", f"/admin/rollouts/{_part(domain)}")
+
+    def approve(self, domain: str, by: str) -> dict[str, Any]:
+        return self._call("POST", f"/admin/rollouts/{_part(domain)}/approve", json={"by": by})
+
+    def abort(self, domain: str, by: str, why: str) -> dict[str, Any]:
+        body = {"by": by, "why": why}
+        return self._call("POST", f"/admin/rollouts/{_part(domain)}/abort", json=body)
+
     def stats(self, domain: str) -> dict[str, Any]:
         return self._call("GET", f"/admin/stats/{_part(domain)}")
 

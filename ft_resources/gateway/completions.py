@@ -26,6 +26,9 @@ from ft_resources.gateway.cohort import Done, Failed, Generation, Piece
 from ft_resources.gateway.cohort import Event as EngineEvent
 from ft_resources.gateway.rates import Rates
 from ft_resources.gateway.replies import PieceEvents, Reply, event, usage_of
+from ft_resources.gateway.rollout.mirror import Mirror
+from ft_resources.gateway.rollout.reactions import faults
+from ft_resources.gateway.rollout.rollouts import Drawn
 from ft_resources.gateway.service import BASE, Gateway, Target, now_text
 from ft_resources.gateway.token_scores import Scored
 
@@ -50,6 +53,8 @@ class Exchange:
     began: float
     prompt_tokens: int = 0
     reserved: int = 0  # tokens, of the caller's rate
+    drawn: Drawn | None = None  # its part in a rollout
+    ids: Sequence[int] = ()  # the prompt's tokens
 
     @property
     def patience_s(self) -> float:
@@ -69,6 +74,7 @@ class Completions:
         self._gateway = gateway
         self._rates = rates
         self._new_id = RandomIds()
+        self._mirror = Mirror(gateway)
 
     async def chat(self, request: Request) -> Response:
         return await self._complete(request, chat=True)
@@ -93,6 +99,8 @@ class Completions:
             domain, arm = target.domain, target.arm
             reply = Reply.begin(reply_id, target.name, chat=chat)
             exchange = Exchange(ask, target, reply, who, probe, session_id, began)
+            if not probe:
+                exchange.drawn = self._gateway.draw(target, conversation, ask.user)
             request.state.note |= {
                 "domain": domain,
                 "arm": arm,
@@ -140,7 +148,8 @@ class Completions:
                 "messages" if ask.text is None else "prompt",
                 "context_length_exceeded" if ids else "invalid_value",
             )
-        exchange.prompt_tokens = len(ids)
+        exchange.prompt_tokens, exchange.ids = len(ids), ids
+        self._mirror.give_way()
         longest = min(ask.max_tokens, room)
         exchange.reserved = len(ids) + ask.n * longest
         self._rates.take_tokens(exchange.who, exchange.reserved)
@@ -299,9 +308,23 @@ class Completions:
                     metrics.landing_dropped.labels(exchange.target.domain).inc()
                 elif lost is not None:
                     raise lost
+            self._count_in_rollout(exchange, answers, seconds)
         return usage_of(exchange.prompt_tokens, written)
 
+    def _count_in_rollout(
+        self, exchange: Exchange, answers: Sequence[Done], seconds: float
+    ) -> None:
+        if (drawn := exchange.drawn) is not None:
+            question = "\n".join(message["content"] for message in exchange.ask.messages)
+            for index, done in enumerate(answers):
+                bad = faults(done.text, question, seconds, drawn.slow_seconds)
+                self._gateway.rollouts.answered(drawn, event_id(exchange.reply.id, index), bad)
+        else:
+            self._mirror.send(exchange.target.domain, exchange.ids, exchange.ask)
+
     def _count_error(self, exchange: Exchange, status: int) -> None:
+        if exchange.drawn is not None:
+            self._gateway.rollouts.answered(exchange.drawn, "", ["errors"])
         counts = self._gateway.counts(exchange.target)
         counts.requests += 1
         counts.probes += exchange.probe
@@ -376,10 +399,14 @@ def _conversation(ask: Ask, reply_id: str) -> tuple[str, str]:
     return derived, derived if ask.user else reply_id
 
 
+def event_id(reply: str, index: int) -> str:
+    return f"{reply}-{index}" if index else reply
+
+
 def _interaction(exchange: Exchange, index: int, done: Done, seconds: float) -> dict[str, Any]:
     ask = exchange.ask
     return {
-        "event_id": f"{exchange.reply.id}-{index}" if index else exchange.reply.id,
+        "event_id": event_id(exchange.reply.id, index),
         "ts": now_text(),
         "domain": exchange.target.domain,
         "user_id": ask.user or "anonymous",

@@ -16,6 +16,7 @@ from prometheus_client import (
 )
 
 from ft_resources.gateway.backend import Backend
+from ft_resources.gateway.rollout.machine import STATES, Machine
 from ft_resources.gateway.routing import Routing
 
 # Doubling from 10 ms, as the OpenTelemetry conventions for generative AI have them.
@@ -107,6 +108,53 @@ class Metrics:
             registry=registry,
         )
         ProcessCollector(registry=registry)
+        self._rollout_state = Gauge(
+            "ft_canary_state",
+            "1 for the state that the last rollout of a domain is in",
+            ["domain", "state"],
+            registry=registry,
+        )
+        self._log_evalue = Gauge(
+            "ft_canary_log_evalue",
+            "Log evidence of the last rollout, by what it speaks for",
+            ["domain", "side"],
+            registry=registry,
+        )
+        self._log_limit = Gauge(
+            "ft_canary_log_limit",
+            "Log evidence at which that side decides",
+            ["domain", "side"],
+            registry=registry,
+        )
+        self._reactions = Gauge(
+            "ft_canary_reactions",
+            "Conversations with a reaction that count in the last rollout",
+            ["domain", "arm"],
+            registry=registry,
+        )
+        self.rollouts_ended = Counter(
+            "ft_rollouts_ended",
+            "Rollouts by how they ended",
+            ["domain", "state"],
+            registry=registry,
+        )
+        self._ended: set[str] = set()
+
+    def rollout(self, machine: Machine) -> None:
+        domain, bounds = machine.domain, machine.plan.bounds
+        for state in STATES:
+            self._rollout_state.labels(domain, state).set(state == machine.state)
+        limits = (bounds.log_rollback, bounds.log_promote, bounds.log_ratio)
+        for side, value, limit in zip(
+            ("rollback", "promote", "ratio"), machine.logs, limits, strict=True
+        ):
+            self._log_evalue.labels(domain, side).set(value)
+            self._log_limit.labels(domain, side).set(limit)
+        for arm, count in zip(("control", "canary"), machine.evidence.reactions, strict=True):
+            self._reactions.labels(domain, arm).set(count)
+        if machine.over and machine.rollout not in self._ended:
+            self._ended.add(machine.rollout)
+            self.rollouts_ended.labels(domain, machine.state).inc()
 
     def route(self, routing: Routing) -> None:
         self._generation.set(routing.generation)

@@ -25,9 +25,13 @@ from ft_resources.gateway.durable import read_json, write_json
 from ft_resources.gateway.engine import Engine
 from ft_resources.gateway.landing import Landing
 from ft_resources.gateway.metrics import Metrics
+from ft_resources.gateway.rollout.machine import HOLDBACK, Machine
+from ft_resources.gateway.rollout.plan import Plan
+from ft_resources.gateway.rollout.rollouts import Drawn, Rollouts
 from ft_resources.gateway.routing import (
     Routing,
     choose,
+    follow,
     from_document,
     rolled_back,
     to_document,
@@ -72,6 +76,13 @@ class Gateway:
         self.landing = Landing(landing, root / "interactions.sqlite", domains)
         self.metrics = Metrics([*domains, BASE])
         self.routing = Routing()
+        self.rollouts = Rollouts(
+            root / "rollouts",
+            signing_key,
+            domains,
+            lambda domain: self.routing.route(domain),
+            self._follow,
+        )
         self._problems: dict[str, str] = {}  # what of the old state could not be read back, and why
         self._root = root
         self._key = signing_key
@@ -100,10 +111,12 @@ class Gateway:
         self.landing.start()
         self.engine.start()
         self._restore()
+        self.rollouts.start()
         self.metrics.route(self.routing)
 
     def stop(self, timeout_s: float) -> None:
         self.engine.stop(timeout_s)
+        self.rollouts.stop()
         self.landing.stop()
         self.save_stats()
 
@@ -122,7 +135,7 @@ class Gateway:
         if model not in self.domains:
             raise _unknown(model)
         arm, name = choose(self.routing.route(model), model, conversation, self._key)
-        if arm == "canary" and name is not None and not self._has(name):
+        if arm in ("canary", "control") and name is not None and not self._has(name):
             # It could not be loaded again after a restart; the champion answers for it.
             champion = self.routing.route(model).champion
             arm, name = ("champion", champion) if champion else ("base", None)
@@ -224,6 +237,11 @@ class Gateway:
                         f"routing: domain {domain!r} is not served here; it serves "
                         f"{', '.join(self.domains)}"
                     )
+                if route != self.routing.route(domain) and self.rollouts.active(domain):
+                    raise ValueError(
+                        f"routing of {domain}: a rollout decides it; stop that first with "
+                        f"POST /admin/rollouts/{domain}/abort"
+                    )
                 for role, name in route.roles():
                     if not self._has(name):
                         raise ValueError(f"routing of {domain}: {role} {name} is not loaded")
@@ -234,6 +252,11 @@ class Gateway:
         when there is nothing to go back to."""
         if domain not in self.domains:
             raise LookupError(f"domain {domain!r} is not served here")
+        running = self.rollouts.active(domain)
+        if running is not None and (running.state != HOLDBACK or to == "previous"):
+            self.rollouts.abort(domain, "administrator", f"rolled back to {to}")
+            if running.state == HOLDBACK or to == "champion":
+                return self.document()
         with self._routing_lock:
             if to == "previous" and self.routing.route(domain).previous is None:
                 raise FileExistsError(f"{domain} has no previous champion to go back to")
@@ -241,6 +264,44 @@ class Gateway:
         self.metrics.rollbacks.labels(domain, to).inc()
         log.info("rolled back", extra={"domain": domain, "to": to})
         return document
+
+    def begin_rollout(self, domain: str, candidate: str, plan: Plan) -> dict[str, Any]:
+        """Raises LookupError for what is not here, ValueError without a champion."""
+        self._require(domain, candidate)
+        return self.rollouts.begin_rollout(domain, candidate, plan)
+
+    def compare(self, domain: str, first: str, second: str, plan: Plan) -> dict[str, Any]:
+        self._require(domain, first, second)
+        return self.rollouts.compare(domain, first, second, plan)
+
+    def _require(self, domain: str, *names: str) -> None:
+        if domain not in self.domains:
+            raise LookupError(f"domain {domain!r} is not served here")
+        for name in names:
+            if name.partition("@")[0] != domain or not self._has(name):
+                raise LookupError(f"there is no adapter {name} of {domain} here; load it first")
+
+    def draw(self, target: Target, conversation: str, user: str | None) -> Drawn | None:
+        """The part that a request takes in a rollout, if any."""
+        route = self.routing.route(target.domain)
+        return self.rollouts.begin(target.domain, target.arm, route, conversation, user)
+
+    def _follow(self, machine: Machine) -> None:
+        """Make the routing what a rollout wants; done when the next request sees it."""
+        domain = machine.domain
+        with self._routing_lock:
+            before = self.routing.route(domain)
+            after = follow(before, machine)
+            if after != before:
+                domains = {**self.routing.domains, domain: after}
+                routing = Routing(self.routing.generation + 1, domains)
+                try:
+                    self._act_on(routing)
+                except OSError:
+                    if after.share < before.share:  # a full disk must not keep a bad canary
+                        self.routing = routing
+                    raise
+        self.metrics.rollout(machine)
 
     def counts(self, target: Target) -> Counts:
         return self._domain_stats(target.domain).counts(target.name)
@@ -278,6 +339,7 @@ class Gateway:
     def health(self) -> dict[str, Any]:
         waiting, running = self.engine.load()
         problems = [f"{what}: {why}" for what, why in sorted(self._problems.items())]
+        problems += self.rollouts.problems
         if self.landing.error:
             problems.append(f"landing zone: {self.landing.error}")
         if not self.landing.alive:

@@ -44,7 +44,11 @@ def test_document_goes_and_comes():
         {"canary": B, "share": True},
         {"canary": B, "share": 10**400},
         {"canary": B, "share": "0.1"},
-        {"champion": A, "shadow": B},
+        {"champion": A, "mirror": B},
+        {"champion": A, "shadow": "finance@aaaaaaaaaaaa"},
+        {"champion": A, "control": B, "share": 0.1},
+        {"champion": A, "canary": B, "control": A, "share": 0.6, "rollout": "legal-1"},
+        {"champion": A, "rollout": 3},
         [],
     ],
 )
