@@ -253,9 +253,11 @@ class Gateway:
         if domain not in self.domains:
             raise LookupError(f"domain {domain!r} is not served here")
         running = self.rollouts.active(domain)
-        if running is not None and (running.state != HOLDBACK or to == "previous"):
+        held_back = running is not None and running.state == HOLDBACK
+        if running is not None and (to == "previous" or not held_back):
             self.rollouts.abort(domain, "administrator", f"rolled back to {to}")
-            if running.state == HOLDBACK or to == "champion":
+            if held_back or to == "champion":  # the end of the rollout has done that
+                self.metrics.rollbacks.labels(domain, to).inc()
                 return self.document()
         with self._routing_lock:
             if to == "previous" and self.routing.route(domain).previous is None:

@@ -47,11 +47,14 @@ class EventLog:
         os.close(self._handle)
 
 
-def read_events(file: Path) -> list[dict[str, Any]]:
-    """All whole events; a torn last line is cut off. Raises ValueError naming a damaged line."""
+def read_events(file: Path, repair: bool = False) -> list[dict[str, Any]]:
+    """All whole events. Raises ValueError naming a damaged line.
+
+    `repair` cuts a torn last line off the file; only for who appends to it.
+    """
     data = file.read_bytes()
     whole = data.rfind(b"\n") + 1
-    if whole < len(data):
+    if repair and whole < len(data):
         with file.open("r+b") as handle:
             handle.truncate(whole)
             os.fsync(handle.fileno())

@@ -32,7 +32,7 @@ class _Open:
     began: float
     canary: bool
     pi: float
-    user: str
+    user: Hashable
     answers: dict[Hashable, float | None] = field(default_factory=dict)  # id: reaction
 
 
@@ -44,7 +44,7 @@ class Ledger:
         self._of_answer: dict[Hashable, _Open] = {}
         self._by_key: dict[Hashable, _Open] = {}
         self._closed_keys: set[Hashable] = set()
-        self._of_user: dict[str, tuple[int, int]] = {}  # conversations, votes
+        self._of_user: dict[Hashable, tuple[int, int]] = {}  # conversations, votes
         self._units: list[Unit] = []
         self.late = 0  # reactions to answers whose window was over
         self.capped = 0  # conversations of users who had their votes
@@ -52,7 +52,7 @@ class Ledger:
     def knows(self, key: Hashable) -> bool:
         return key in self._by_key or key in self._closed_keys
 
-    def begin(self, now: float, key: Hashable, user: str, canary: bool, pi: float) -> None:
+    def begin(self, now: float, key: Hashable, user: Hashable, canary: bool, pi: float) -> None:
         """A conversation is drawn into the test; once."""
         self.close(now)
         if key in self._by_key or key in self._closed_keys:
@@ -101,7 +101,7 @@ class Ledger:
         units, self._units = self._units, []
         return units
 
-    def _counts(self, user: str, reacted: bool) -> bool:
+    def _counts(self, user: Hashable, reacted: bool) -> bool:
         seen, votes = self._of_user.get(user, (0, 0))
         if votes >= self._cap or seen >= SILENT * self._cap:
             self.capped += 1

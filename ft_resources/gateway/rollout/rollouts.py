@@ -7,6 +7,7 @@ decided or shown can be read again from the log. Nothing but this process and it
 Users and conversations are in the log as keyed hashes.
 """
 
+import contextlib
 import hashlib
 import hmac
 import logging
@@ -75,6 +76,7 @@ class Rollouts:
         self._tasks: queue.Queue[_Task | None] = queue.Queue(MAX_WAITING)
         self._thread = threading.Thread(target=self._run, name="rollouts", daemon=True)
         self._base, self._began = wall(), time.monotonic()
+        self._ended = False
         self.lost = 0  # events that could not be written
 
     def start(self) -> None:
@@ -102,7 +104,7 @@ class Rollouts:
     @property
     def problems(self) -> list[str]:
         found = [f"rollout of {domain}: {why}" for domain, why in sorted(self._damaged.items())]
-        if not self._thread.is_alive():
+        if self._ended:
             found.append("the thread of the rollouts has stopped; restart the gateway")
         return found
 
@@ -216,7 +218,7 @@ class Rollouts:
     def _ask(self, domain: str, event: dict[str, Any]) -> dict[str, Any]:
         future: Future[dict[str, Any]] = Future()
         future.set_running_or_notify_cancel()
-        self._tasks.put(_Task(domain, event, None, future))
+        self._put(_Task(domain, event, None, future))
         return future.result()
 
     def _tell(self, drawn: Drawn, event: dict[str, Any]) -> None:
@@ -224,11 +226,13 @@ class Rollouts:
 
     def _put(self, task: _Task) -> None:
         try:
+            if self._ended:
+                raise queue.Full
             self._tasks.put_nowait(task)
         except queue.Full:
             self.lost += 1
             if task.future is not None:
-                task.future.set_exception(OSError("too many events wait"))
+                task.future.set_exception(OSError("too many events wait, or the thread has ended"))
 
     def _hash(self, rollout: str, text: str) -> str:
         data = f"{rollout}\n{text}".encode("utf-8", "surrogatepass")
@@ -238,18 +242,25 @@ class Rollouts:
         return self._base + time.monotonic() - self._began
 
     def _run(self) -> None:
-        while True:
-            tasks: list[_Task | None] = []
-            try:
-                tasks.append(self._tasks.get(timeout=TICK_SECONDS))
-                while len(tasks) < MAX_GROUP:
+        tasks: list[_Task | None] = []
+        try:
+            while None not in tasks:
+                tasks.clear()
+                with contextlib.suppress(queue.Empty):
+                    tasks.append(self._tasks.get(timeout=TICK_SECONDS))
+                    while len(tasks) < MAX_GROUP:
+                        tasks.append(self._tasks.get_nowait())
+                self._take([task for task in tasks if task is not None])
+                self._tick()
+        finally:
+            # Reached with work left only when the thread dies: nobody may wait for ever.
+            self._ended = True
+            with contextlib.suppress(queue.Empty):
+                while True:
                     tasks.append(self._tasks.get_nowait())
-            except queue.Empty:
-                pass
-            self._take([task for task in tasks if task is not None])
-            if None in tasks:
-                return
-            self._tick()
+            for task in tasks:
+                if task is not None and task.future is not None and not task.future.done():
+                    task.future.set_exception(OSError("the thread of the rollouts has ended"))
 
     def _tick(self) -> None:
         now = self._now()
@@ -347,7 +358,7 @@ class Rollouts:
         while files:
             file = files.pop()
             try:
-                events = read_events(file)
+                events = read_events(file, repair=True)
                 if not events:
                     file.rename(file.with_name(f"{file.name}.empty"))  # never acknowledged
                     continue
@@ -358,3 +369,10 @@ class Rollouts:
                 self._damaged[domain] = f"its log was not readable, it was stopped ({error})"
                 log.error("rollout log damaged", extra={"domain": domain})
             return
+
+
+def last_rollout(folder: Path, domain: str) -> Machine | None:
+    """The current or last rollout as the disk has it, beside a gateway that runs or does not."""
+    files = sorted((folder / "rollouts" / domain).glob("*.jsonl"))
+    events = read_events(files[-1]) if files else []
+    return replay(events) if events else None

@@ -192,8 +192,8 @@ class Told(Stream):
         self.ledgers = [self.ledgers[i] for i in rows]
         self.pending = [self.pending[i] for i in rows]
 
-    def users(self, shape: tuple[int, int]) -> list[list[str]]:
-        return [[""] * shape[1]] * shape[0]
+    def users(self, shape: tuple[int, int]) -> list[list[int]]:
+        return [[0] * shape[1]] * shape[0]  # without a name
 
     def tellings(self, shape: tuple[int, int]) -> list[list[tuple[int, ...]]]:
         """After how many further conversations each reaction arrives; more than one: again."""
@@ -239,10 +239,10 @@ class HeavyUsers(Told):
         rows = self.rollouts[:, None]
         return self.trial.base_rate + self.temper[rows, np.minimum(self.drawn, USERS - 1)]
 
-    def users(self, shape: tuple[int, int]) -> list[list[str]]:
+    def users(self, shape: tuple[int, int]) -> list[list[int]]:
         # Every name returns as somebody new after a while: else all would have voted.
         age = self.at // (2 * USERS)
-        return [[f"{age}-{user}" for user in row] for row in self.drawn.tolist()]
+        return (1 + age * (USERS + 1) + self.drawn).tolist()
 
 
 class Duplicates(Told):

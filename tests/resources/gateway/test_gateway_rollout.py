@@ -154,6 +154,16 @@ def test_the_administrators_rollback_ends_a_rollout(stage):
     assert stage.client.routing()["domains"]["legal"]["canary"] is None
 
 
+def test_a_rollback_in_holdback_brings_the_old_champion_back(stage):
+    plan = {**PLAN, "shadow_answers": 0, "holdback_seconds": 600.0}
+    stage.client.begin_rollout("legal", stage.candidate, plan)
+    stage.until({"holdback"}, lambda name: name == stage.candidate)
+    stage.client.rollback("legal", "previous")
+    route = stage.client.routing()["domains"]["legal"]
+    assert (route["champion"], route["previous"], route["share"]) == (stage.champion, None, 0.0)
+    assert stage.state == "rolled_back"
+
+
 def test_what_is_wrong_is_told(stage):
     with pytest.raises(LookupError, match="no adapter"):
         stage.client.begin_rollout("legal", "legal@ffffffffffff")

@@ -90,7 +90,7 @@ def test_every_byte_lost_from_the_end_is_a_whole_earlier_state(place):
     whole = eventlog.read_events(place.file())
     for size in range(len(data) - 1, len(data) - 300, -1):
         place.file().write_bytes(data[:size])
-        events = eventlog.read_events(place.file())
+        events = eventlog.read_events(place.file(), repair=True)
         assert events == whole[: len(events)]
         log = eventlog.EventLog(place.file())
         log.append({"kind": "tick", "t": 0})
@@ -166,6 +166,21 @@ def test_a_routing_that_could_not_be_written_is_written_later(place):
     place.running.begin_rollout("legal", NEW, read_plan(PLAN))
     place.running.abort("legal", "Ada", "no")
     assert place.routes["legal"] == Route(OLD)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_dies_leaves_nobody_waiting(place, monkeypatch):
+    place.running.begin_rollout("legal", NEW, read_plan(PLAN))
+
+    def broken(task):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(place.running, "_take", broken)
+    with pytest.raises(OSError, match="has ended"):
+        place.running.abort("legal", "Ada", "why")
+    with pytest.raises(OSError, match="has ended"):
+        place.running.abort("legal", "Ada", "again")
+    assert "stopped" in place.running.problems[0]
 
 
 @pytest.mark.parametrize(
