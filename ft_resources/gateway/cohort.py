@@ -1,4 +1,9 @@
-"""Requests that started together, answered token by token in one batch."""
+"""Requests answered token by token in one batch.
+
+Rows that start together share their first pass; then they join the batch that is running
+(continuous batching): its key-value cache is filled up on the left to the longer of the two, which
+the attention mask hides. Rows leave when they end, and with them the columns that nobody needs.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,6 +14,7 @@ from ft_resources.gateway.loaded_base import LoadedBase
 from ft_resources.gateway.token_scores import Scored, TokenScores
 from ft_resources.gateway.tokens import TextStream
 
+MIN_UNUSED = 32  # columns of a cache that are worth a copy of the rest
 PIECE_SECONDS = 0.02  # of a stream: fewer, larger pieces cost less and read as well
 
 
@@ -70,7 +76,7 @@ class Row:
 
 
 class Cohort:
-    """Rows that started together: one left-padded batch and its key-value cache."""
+    """One left-padded batch and its key-value cache."""
 
     def __init__(self, base: LoadedBase, jobs: Sequence[Generation]) -> None:
         self.base = base
@@ -96,6 +102,36 @@ class Cohort:
                 tokens.append(token or 0)
             self._next = torch.tensor(tokens).unsqueeze(1)
             self._leave(kept)
+
+    @property
+    def width(self) -> int:
+        """The longest that a row can get, in tokens."""
+        return max(len(row.job.ids) + row.job.max_tokens for row in self.rows)
+
+    def can_join(self, other: "Cohort") -> bool:
+        """Both have had their first pass, on caches that keep every token: no sliding windows."""
+        from transformers.cache_utils import DynamicLayer
+
+        caches = [self._cache, other._cache]
+        return self.base is other.base and all(
+            cache is not None and all(type(layer) is DynamicLayer for layer in cache.layers)
+            for cache in caches
+        )
+
+    def join(self, other: "Cohort") -> None:
+        """Take over the rows of another batch; it is of no use any more."""
+        import torch
+
+        length = max(self._mask.shape[1], other._mask.shape[1])
+        for mine, theirs in zip(self._cache.layers, other._cache.layers, strict=True):
+            mine.keys = torch.cat([_padded(mine.keys, length), _padded(theirs.keys, length)])
+            mine.values = torch.cat([_padded(mine.values, length), _padded(theirs.values, length)])
+        masks = [_padded(mask[..., None], length)[..., 0] for mask in (self._mask, other._mask)]
+        self._mask = torch.cat(masks)
+        self._position = torch.cat([self._position, other._position])
+        self._next = torch.cat([self._next, other._next])
+        self.rows = [*self.rows, *other.rows]
+        other.rows = []
 
     def _forward(self) -> Any:
         """Return float32 logits [rows, vocabulary] of the next token, on the CPU."""
@@ -172,6 +208,19 @@ class Cohort:
         self._cache.batch_select_indices(chosen.to(self.base.device))
         self._mask, self._position = self._mask[chosen], self._position[chosen]
         self._next = self._next[chosen]
+        unused = int(self._mask.any(0).int().argmax())
+        if unused >= MIN_UNUSED and self.can_join(self):
+            self._mask = self._mask[:, unused:]
+            for layer in self._cache.layers:
+                layer.keys = layer.keys[:, :, unused:].contiguous()
+                layer.values = layer.values[:, :, unused:].contiguous()
+
+
+def _padded(values: Any, length: int) -> Any:
+    """Zeros on the left of the last but one dimension, up to this length."""
+    import torch
+
+    return torch.nn.functional.pad(values, (0, 0, length - values.shape[-2], 0))
 
 
 def _row(base: LoadedBase, job: Generation) -> Row:

@@ -4,9 +4,10 @@ Which adapter answers is a state of modules that all requests share: two threads
 answers, that of another tenant included (in PEFT by `set_adapter` and by `adapter_names` alike). So
 requests wait in a queue, and this thread answers rows of different adapters in one forward pass
 (low_rank.py).
-Rows that start together form a cohort with its own key-value cache. Cohorts take turns, a token
-each, so a short request does not wait for a long one that came before it; when there are
-MAX_COHORTS, later requests wait and start together.
+Rows that start together form a cohort with its own key-value cache. After their first pass they
+join the batch that is running, up to its limits; batches that cannot be joined take turns, a token
+each. So a short request does not wait for a long one that came before it; when there are
+MAX_COHORTS, later requests wait and start together. docs/decisions/0033-joining.md
 A row of a batch equals the same request alone up to rounding: with float32 the greedy tokens are
 the same in practice, with bfloat16 a near tie may fall the other way.
 """
@@ -192,7 +193,18 @@ class Engine:
             self._finish(lambda n=name: self._unload_adapter(n), self._leaving.pop(name))
         for cohort in list(self._cohorts):
             self._step(cohort)
+        self._join()
         return True
+
+    def _join(self) -> None:
+        for late in self._cohorts[:0:-1]:
+            for early in self._cohorts[: self._cohorts.index(late)]:
+                rows = len(early.rows) + len(late.rows)
+                fits = rows * max(early.width, late.width) <= MAX_PREFILL_TOKENS
+                if rows <= MAX_ROWS and fits and early.can_join(late):
+                    early.join(late)
+                    self._cohorts.remove(late)
+                    break
 
     def _next_cohort(self) -> list[Generation]:
         if len(self._cohorts) >= MAX_COHORTS or not self._waiting:

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,8 @@ ROUNDS = 3
 PROJECT = Path(__file__).parent.parent.parent
 ADAPTERS = 4
 ANSWER = 64  # tokens
+ARRIVALS = 12  # requests
+APART = 6  # passes between two of them
 QUESTION = "May the landlord raise the rent twice in one year, and by how much?"
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -56,7 +58,7 @@ def measures() -> Iterator[Measure]:
             yield from added_latency(load, gateway, bare)
             yield throughput(load, gateway, bare)
             yield chunks(load, gateway, bare)
-        yield mixed_batch(folder)
+        yield from batches(folder)
 
 
 @dataclass(frozen=True)
@@ -187,46 +189,90 @@ def chunks(load: Load, gateway: Server, bare: Server) -> Measure:
     )
 
 
-def mixed_batch(folder: Path) -> Measure:
-    """Four requests to four adapters in one batch, against one after another; same engine."""
+def batches(folder: Path) -> Iterator[Measure]:
     base, digest = ensure_base(folder / "base", BaseSpec("embedded", steps=2), lambda facts: None)
-    engine, done = Engine(), queue.Queue[Event]()
-    engine.start()
-    engine.load_base(base, digest).result()
-    names = []
-    for seed in range(ADAPTERS):
-        adapter = make_adapter(folder / "adapters", base, DOMAIN, seed, scale=0.01)
-        engine.load_adapter(adapter.name, adapter, digest).result()
-        names.append(adapter.name)
-    loaded = engine.base(digest)
-    assert loaded is not None
-    ids = loaded.tokenizer.encode_text(QUESTION)
-    # An answer has no end of its own: both sides write the same number of tokens.
-    loaded.ends = frozenset()
+    adapters = [
+        make_adapter(folder / "adapters", base, DOMAIN, seed, scale=0.01)
+        for seed in range(ADAPTERS)
+    ]
+    joining, turns = Answering(Engine(), base, digest, adapters), None
+    try:
+        yield mixed_batch(joining)
+        turns = Answering(TakingTurns(), base, digest, adapters)
+        yield joined(joining, turns)
+    finally:
+        joining.engine.stop(10)
+        if turns:
+            turns.engine.stop(10)
 
-    def ask(name: str) -> None:
-        engine.submit(Generation(digest, name, ids, ANSWER, 0.0, 1.0, None, (), False, done.put))
 
-    def answered() -> None:
-        found = done.get(timeout=120)
+class TakingTurns(Engine):
+    """Rows that came later stay a batch of their own."""
+
+    def _join(self) -> None:
+        return
+
+
+class Answering:
+    """An engine with adapters loaded; answers are ANSWER tokens long, whatever the model says."""
+
+    def __init__(self, engine: Engine, base: Path, digest: str, adapters: Sequence[Path]) -> None:
+        self.engine, self._digest = engine, digest
+        self.names = [adapter.name for adapter in adapters]
+        self._done = queue.Queue[Event]()
+        engine.start()
+        engine.load_base(base, digest).result()
+        for adapter in adapters:
+            engine.load_adapter(adapter.name, adapter, digest).result()
+        loaded = engine.base(digest)
+        if loaded is None:
+            raise RuntimeError("the base is not loaded")
+        loaded.ends = frozenset()
+        self._ids = loaded.tokenizer.encode_text(QUESTION)
+        self.together()  # the first pass allocates
+
+    def ask(self, name: str) -> None:
+        sink = self._done.put
+        self.engine.submit(
+            Generation(self._digest, name, self._ids, ANSWER, 0.0, 1.0, None, (), False, sink)
+        )
+
+    def answered(self) -> None:
+        found = self._done.get(timeout=300)
         if not isinstance(found, Done) or found.completion_tokens != ANSWER:
             raise RuntimeError(f"no whole answer: {type(found).__name__}")
 
-    def together() -> None:
-        for name in names:
-            ask(name)
-        for _ in names:
-            answered()
+    def together(self) -> None:
+        for name in self.names:
+            self.ask(name)
+        for _ in self.names:
+            self.answered()
 
-    def in_turn() -> None:
-        for name in names:
-            ask(name)
-            answered()
+    def in_turn(self) -> None:
+        for name in self.names:
+            self.ask(name)
+            self.answered()
 
-    together()  # the first pass allocates
-    try:
-        times = interleaved(together, in_turn, 5)
-    finally:
-        engine.stop(10)
+    def arriving(self) -> None:
+        """ARRIVALS requests that come while others are answered, some tokens apart."""
+        for number in range(ARRIVALS):
+            self.ask(self.names[number % len(self.names)])
+            wait_until = self.engine.passes + APART
+            while self.engine.passes < wait_until and self.engine.load() != (0, 0):
+                time.sleep(0.001)
+        for _ in range(ARRIVALS):
+            self.answered()
+
+
+def mixed_batch(engine: Answering) -> Measure:
+    """Four requests to four adapters in one batch, against one after another; same engine."""
+    times = interleaved(engine.together, engine.in_turn, 5)
     rates = [ADAPTERS * ANSWER / seconds for seconds in times]
     return ahead("mixed_batch_vs_serial", *rates, 2.5, "tokens/s")
+
+
+def joined(joining: Answering, turns: Answering) -> Measure:
+    """Requests that come one after another: joining the running batch, against taking turns."""
+    times = interleaved(joining.arriving, turns.arriving, 3)
+    rates = [ARRIVALS * ANSWER / seconds for seconds in times]
+    return ahead("joining_vs_turns", *rates, None, "tokens/s")

@@ -57,11 +57,11 @@ def costs(
     return _line(measure, ours, peer, unit, ratio, goal, at_most is None or ratio <= at_most)
 
 
-def ahead(measure: str, ours: float, peer: float, at_least: float, unit: str) -> Measure:
+def ahead(measure: str, ours: float, peer: float, at_least: float | None, unit: str) -> Measure:
     """How many times the rate of the peer: ours / peer."""
     ratio = ours / peer
-    goal = f"ours / peer >= {at_least:g}"
-    return _line(measure, ours, peer, unit, ratio, goal, ratio >= at_least)
+    goal = "" if at_least is None else f"ours / peer >= {at_least:g}"
+    return _line(measure, ours, peer, unit, ratio, goal, at_least is None or ratio >= at_least)
 
 
 def floor(

@@ -63,7 +63,14 @@ def test_no_foreign_answers(gateway, solo):
     assert hammer(gateway, solo, ROUNDS) == 0
 
 
-def test_no_foreign_answers_while_adapters_come_and_go(gateway, solo, tmp_path, base):
+@pytest.mark.parametrize(
+    "answers", [THREADS * ROUNDS // 2, pytest.param(10_000, marks=pytest.mark.slow)]
+)
+def test_no_foreign_answers_while_adapters_come_and_go(gateway, solo, tmp_path, base, answers):
+    fourth = world.make_adapter(tmp_path, base, "finance", 20)
+    gateway.client.load_adapter(fourth)
+    solo = solo | {(fourth.name, p): greedy(gateway, fourth.name, p).text for p in PROMPTS}
+    assert len(set(solo.values())) == len(solo)
     folder = world.make_adapter(tmp_path, base, "health", 21)
     client = world.GatewayClient(gateway.url, world.ADMIN_KEY, world.SIGNING_KEY)
     done, cycles = threading.Event(), 0
@@ -79,10 +86,11 @@ def test_no_foreign_answers_while_adapters_come_and_go(gateway, solo, tmp_path, 
     thread = threading.Thread(target=cycle)
     thread.start()
     try:
-        assert hammer(gateway, solo, ROUNDS // 2) == 0
+        assert hammer(gateway, solo, answers // THREADS) == 0
     finally:
         done.set()
         thread.join()
+        gateway.client.unload(fourth.name)
     assert cycles > 3
 
 
