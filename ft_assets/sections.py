@@ -207,6 +207,27 @@ class EvaluationSettings(Section):
     seed: int = 0
 
 
+class ReviewSettings(Section):
+    """What a person must see, and how many of them decide; docs/serving.md."""
+
+    high_stakes: list[str] = []  # RE2 patterns of prompt or answer, case ignored
+    audit_share: Share = 0.01  # of all answers, drawn by hash
+    reviewers: Annotated[int, Field(ge=1, le=2)] = 1  # who must agree on an item
+    max_items: Annotated[int, Field(ge=1, le=10_000)] = 200  # waiting at once
+
+    @field_validator("high_stakes")
+    @classmethod
+    def _are_patterns(cls, patterns: list[str]) -> list[str]:
+        import re2
+
+        for pattern in patterns:
+            try:
+                re2.compile(pattern)
+            except re2.error as error:
+                raise ValueError(f"{pattern!r} is no pattern of RE2: {error}") from None
+        return patterns
+
+
 class Domain(Section):
     description: str = ""
     sources: Sources = Sources()
@@ -216,6 +237,7 @@ class Domain(Section):
     screening: Screening | None = None  # keys given here replace those of the platform's screening
     evaluation: EvaluationSettings | None = None  # the same, of the platform's evaluation
     canary: "CanarySettings | None" = None  # the same, of the platform's canary
+    review: ReviewSettings | None = None  # the same, of the platform's review
     cases: list[str] = []  # files of test cases beside this one, or globs; docs/evaluation.md
 
 

@@ -43,6 +43,7 @@ from ft_assets.sections import (
     EvaluationSettings,
     Intake,
     MlflowSettings,
+    ReviewSettings,
     Screening,
     Section,
     Services,
@@ -68,6 +69,7 @@ class Platform(Section):
     base_model: BaseModelSettings = BaseModelSettings()
     adapters: AdapterSettings = AdapterSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    review: ReviewSettings = ReviewSettings()
     canary: CanarySettings = CanarySettings()
     drift: DriftSettings = DriftSettings()
     costs: CostSettings = CostSettings()
@@ -171,6 +173,14 @@ class Platform(Section):
             return self.canary
         given = {name: getattr(own, name) for name in own.model_fields_set}
         return CanarySettings.model_validate({**self.canary.model_dump(), **given})
+
+    def review_of(self, domain: str) -> ReviewSettings:
+        """The platform's review with the domain's own keys in their place."""
+        own = self.domains[domain].review
+        if own is None:
+            return self.review
+        given = {name: getattr(own, name) for name in own.model_fields_set}
+        return ReviewSettings.model_validate({**self.review.model_dump(), **given})
 
     def operators_of(self, domain: str | None, policy: str | None = None) -> dict[str, AnyOperator]:
         """What becomes of each type of personal data in a domain; None: what the platform says.

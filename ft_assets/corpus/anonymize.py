@@ -103,6 +103,10 @@ class Anonymized:
         return cleaned.text
 
 
+LOG_TEXTS = ("prompt", "response", "correction", "comment")
+LOG_FLAGS = ("regenerated", "clicked", "copied", "abandoned")
+
+
 def anonymize_logs(
     rows: Iterable[Row],
     pseudonym: Pseudonym,
@@ -113,11 +117,11 @@ def anonymize_logs(
     result = Anonymized()
     ordered = sorted(rows, key=lambda r: (r["session_id"], r["turn"], r["ts"], r["event_id"]))
     conversations = (
-        [(row, (row["prompt"], row["response"], row.get("correction") or "")) for row in turns]
+        [(row, tuple(row.get(name) or "" for name in LOG_TEXTS)) for row in turns]
         for _, turns in groupby(ordered, key=lambda r: r["session_id"])
     )
     for done in result.masked_rows(conversations, detector, operators, _owner("logs", "event_id")):
-        row, (prompt, response, correction) = done.row, done.texts
+        row, (prompt, response, correction, comment) = done.row, done.texts
         if not prompt or not (response or correction):
             result.dropped[Reason.EMPTY_TEXT] += 1
             continue
@@ -133,11 +137,12 @@ def anonymize_logs(
                 "prompt": prompt,
                 "response": response,
                 "correction": correction or None,
+                "comment": comment or None,
                 "model_version": row["model_version"],
                 "rating": row.get("rating"),
                 "thumb": row.get("thumb"),
-                "regenerated": bool(row.get("regenerated")),
-                "clicked": bool(row.get("clicked")),
+                "edit_share": row.get("edit_share"),
+                **{name: bool(row.get(name)) for name in LOG_FLAGS},
                 "latency_ms": row.get("latency_ms"),
                 "identifiers_left": done.left,
                 "source_file": row["source_file"],

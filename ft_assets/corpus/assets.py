@@ -54,7 +54,7 @@ DUPLICATES = (Reason.EXACT_DUPLICATE, Reason.NEAR_DUPLICATE)
     partitions_def=domain_weeks,
     group_name="corpus",
     kinds={"lakefs", "python"},
-    code_version="1",
+    code_version="2",
     backfill_policy=dg.BackfillPolicy.single_run(),
     check_specs=expectation_checks("anonymized_logs"),
 )

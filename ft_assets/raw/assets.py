@@ -35,7 +35,7 @@ Made = Iterator[dg.AssetCheckResult | dg.MaterializeResult]
     partitions_def=domain_weeks,
     group_name="raw",
     kinds={"lakefs", "python"},
-    code_version="1",
+    code_version="2",
     backfill_policy=dg.BackfillPolicy.single_run(),
     check_specs=expectation_checks("raw_logs"),
 )

@@ -107,8 +107,12 @@ class Interaction(Row):
     rating: Annotated[int, Field(ge=1, le=5)] | None = None
     thumb: Literal["up", "down"] | None = None
     correction: str | None = None  # the user's own wording of a better answer
+    comment: str | None = None  # the user's, on the answer
+    edit_share: Share | None = None  # of the answer's words that were changed before it was used
     regenerated: bool = False
     clicked: bool = False
+    copied: bool = False
+    abandoned: bool = False  # the user left without using it
     latency_ms: Count | None = None
     feedback_seq: Count = 0  # grows with every change of the feedback; 0: the feed does not count
 

@@ -32,9 +32,10 @@ from ft_assets.raw.sources import Line
 
 RowDict = dict[str, Any]
 
-FEEDBACK_VALUES = ("rating", "thumb", "correction")  # the latest that says something holds
+# The latest that says something holds.
+FEEDBACK_VALUES = ("rating", "thumb", "correction", "comment", "edit_share")
 FEEDBACK_SEQUENCE = "feedback_seq"  # tells the order of changes; it is no part of the row
-FEEDBACK_FLAGS = ("regenerated", "clicked")  # once true, true
+FEEDBACK_FLAGS = ("regenerated", "clicked", "copied", "abandoned")  # once true, true
 DECISION = ("status", "reviewer_id", "reason", "severity", "ts")
 REDELIVERED = "redelivered"
 FEEDBACK_MERGED = "feedback_merged"

@@ -1,6 +1,6 @@
-"""The HTTP face of the gateway: /v1 of OpenAI, feedback, health, metrics and /admin.
+"""The HTTP face of the gateway: /v1 of OpenAI, feedback, review, pages, health, metrics and /admin.
 
-Callers need the API key on /v1 and /feedback when one is set; /admin always needs the admin key.
+Callers need a key on /v1 and /feedback when there is one; /review and /admin always need theirs.
 The gateway's own log names routes, domains, adapters and numbers, never what was said.
 """
 
@@ -25,12 +25,16 @@ from ft_resources.gateway.bodies import MAX_BODY, json_reply, read_body
 from ft_resources.gateway.chat import Refusal, read_json
 from ft_resources.gateway.completions import CLIENT_LEFT, RETRY_AFTER_SECONDS, Completions
 from ft_resources.gateway.feedback import read_feedback
+from ft_resources.gateway.pages import Pages
 from ft_resources.gateway.rates import Rates
+from ft_resources.gateway.review_routes import ReviewRoutes
 from ft_resources.gateway.rollout.routes import rollout_routes
 from ft_resources.gateway.service import BASE, Gateway
 
 SAVE_STATS_SECONDS = 5.0
 CALLER_ROUTES = "/v1/chat/completions, /v1/completions, /v1/models and /feedback"
+# What a stranger is told to send, by the least role that will do.
+KEY_NAMES = {Role.CALLER: "API_KEY", Role.REVIEWER: "REVIEWER_KEY", Role.ADMIN: "ADMIN_KEY"}
 
 Handler = Callable[[Request], Awaitable[Response]]
 log = logging.getLogger(__name__)
@@ -38,7 +42,8 @@ log = logging.getLogger(__name__)
 
 def create_app(gateway: Gateway, keys: Keys) -> Starlette:
     """The ASGI application over a gateway that was started; stopping it is the caller's part."""
-    rates, lines = Rates(), AccessLines()
+    rates, lines, pages = Rates(), AccessLines(), Pages()
+    review = ReviewRoutes(gateway.reviews, gateway.domains)
     api, completions, administrator = Api(gateway), Completions(gateway, rates), Admin(gateway)
 
     @contextlib.asynccontextmanager
@@ -51,6 +56,9 @@ def create_app(gateway: Gateway, keys: Keys) -> Starlette:
     def user(handler: Handler) -> Handler:
         return _guarded(handler, keys, frozenset(Role), rates)
 
+    def reviewer(handler: Handler) -> Handler:
+        return _guarded(handler, keys, frozenset({Role.REVIEWER, Role.ADMIN}))
+
     def admin(handler: Handler) -> Handler:
         return _guarded(handler, keys, frozenset({Role.ADMIN}))
 
@@ -60,6 +68,12 @@ def create_app(gateway: Gateway, keys: Keys) -> Starlette:
         Route("/v1/models", user(api.models)),
         Route("/v1/models/{id}", user(api.model)),
         Route("/feedback", user(api.feedback), methods=["POST"]),
+        Route("/chat", pages.chat),
+        Route("/review", pages.review),
+        Route("/pages/{name}", pages.part),
+        Route("/review/items", reviewer(review.items)),
+        Route("/review/decisions", reviewer(review.decide), methods=["POST"]),
+        Route("/admin/review/{domain}", admin(review.put_queue), methods=["PUT"]),
         Route("/health", api.health),
         Route("/metrics", api.metrics),
         Route("/admin/base", admin(administrator.put_base), methods=["PUT"]),
@@ -92,7 +106,7 @@ def _guarded(
     async def guarded(request: Request) -> Response:
         who = keys.who(request.headers)
         if who is None or (who is keys.anyone and who.role not in roles):
-            wanted = "API_KEY" if Role.CALLER in roles else "ADMIN_KEY"
+            wanted = next(name for role, name in KEY_NAMES.items() if role in roles)
             raise Refusal(401, f"send Authorization: Bearer {wanted}", "invalid_api_key")
         if who.role not in roles:
             raise Refusal(403, f"this key has the role {who.role.value}", "role_not_allowed")
@@ -139,10 +153,10 @@ class Api:
     async def feedback(self, request: Request) -> Response:
         who: Principal = request.state.who
         body = read_json(await read_body(request, who.max_body or MAX_BODY))
-        event_id, fields = read_feedback(body)
+        event_id, fields, order = read_feedback(body)
         try:
             result = await asyncio.wrap_future(
-                self._gateway.landing.feedback(event_id, fields, who.may_use)
+                self._gateway.landing.feedback(event_id, fields, order, who.may_use)
             )
         except LookupError:
             raise Refusal(404, "no logged answer has this id", "id_not_found", "id") from None

@@ -180,6 +180,13 @@ class GatewayClient:
     def feedback(self, id: str, **fields: Any) -> None:
         self._call("POST", "/feedback", json={"id": id, **fields}, key=self._api_key)
 
+    def put_review(
+        self, domain: str, items: Sequence[Mapping[str, Any]], reviewers: int
+    ) -> dict[str, Any]:
+        """Replace the review queue of a domain; return {domain, items, open}."""
+        body = {"items": [*items], "reviewers": reviewers}
+        return self._call("PUT", f"/admin/review/{_part(domain)}", json=body)
+
     def score(self, model: str, rows: Sequence[Mapping[str, Any]]) -> list[float]:
         """Mean nats per token of each row's `response` after its `messages`."""
         body = {"model": model, "rows": [dict(row) for row in rows]}

@@ -418,7 +418,11 @@ def _interaction(exchange: Exchange, index: int, done: Done, seconds: float) -> 
         "rating": None,
         "thumb": None,
         "correction": None,
+        "comment": None,
+        "edit_share": None,
         "regenerated": False,
         "clicked": False,
+        "copied": False,
+        "abandoned": False,
         "latency_ms": round(seconds * 1000),
     }

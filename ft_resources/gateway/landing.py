@@ -3,7 +3,8 @@
 One thread writes. It takes what has gathered meanwhile, appends it, calls fsync once per file, and
 only then reports success: a synced append alone costs 5 ms, sixty in a group hardly more.
 A line is never changed. Feedback appends the whole row again with its fields filled in and a
-feedback_seq that grows by one, so the last row of an event_id is the current one. Which row that
+feedback_seq that has grown: by one, or to the order that the client gave. So the last row of an
+event_id is the current one, and a report of an older order undoes nothing. Which row that
 is, an index says (id, file, offset: no text); it is made from the files, so it may lag after a
 crash and catches up at the next start.
 A line that a crash cut short is closed by a newline, so that the next one stays readable.
@@ -29,6 +30,11 @@ from ft_resources.gateway.durable import sync_folder
 
 ENCODE = msgspec.json.Encoder().encode
 MAX_GROUP = 256  # rows of one fsync
+# What a row holds of people's reactions; rows of earlier versions lack the later ones.
+FEEDBACK = (
+    *("thumb", "rating", "correction", "comment", "edit_share"),
+    *("regenerated", "clicked", "copied", "abandoned"),
+)
 FIELDS = frozenset(
     {"event_id", "ts", "domain", "user_id", "session_id", "turn", "prompt", "response"}
     | {"model_version", "rating", "thumb", "correction", "regenerated", "clicked", "latency_ms"}
@@ -47,7 +53,7 @@ class FeedbackResult:
 
     @property
     def changed(self) -> bool:
-        return self.before != self.after
+        return any(self.before.get(name) != self.after.get(name) for name in FEEDBACK)
 
 
 def _all_domains(_: str) -> bool:
@@ -60,6 +66,7 @@ class _Task:
     row: Row | None = None  # an interaction
     event_id: str = ""  # feedback on it
     fields: Row = field(default_factory=dict)
+    order: int | None = None
     may_use: Callable[[str], bool] = _all_domains
     result: Any = None
 
@@ -102,14 +109,18 @@ class Landing:
         return self._put(_Task(Future(), row=row))
 
     def feedback(
-        self, event_id: str, fields: Row, may_use: Callable[[str], bool] = _all_domains
+        self,
+        event_id: str,
+        fields: Row,
+        order: int | None = None,
+        may_use: Callable[[str], bool] = _all_domains,
     ) -> "Future[FeedbackResult]":
-        """Append the row again with these fields; equal content appends nothing.
+        """Append the row again with these fields; what says nothing new appends nothing.
 
         LookupError for an unknown id, and for one of a domain that `may_use` refuses; OSError when
         it could not be written.
         """
-        return self._put(_Task(Future(), event_id=event_id, fields=fields, may_use=may_use))
+        return self._put(_Task(Future(), None, event_id, fields, order, may_use))
 
     def _put(self, task: _Task) -> "Future[Any]":
         # A caller that leaves is cancelled and cancels what it awaits; a cancelled future refuses
@@ -186,12 +197,9 @@ class Landing:
         before = fresh.get(task.event_id) or self._read(task.event_id)
         if not task.may_use(before["domain"]):
             raise LookupError(f"the answer {task.event_id!r} is of another domain")
-        after = {**before, **task.fields}
+        after = with_feedback(before, task.fields, task.order)
         task.result = FeedbackResult(before, after)
-        if not task.result.changed:
-            return None
-        after[SEQUENCE] = before.get(SEQUENCE, 0) + 1
-        return after
+        return None if after == before else after
 
     def _file_of_today(self, domain: str) -> Path:
         day = datetime.now(UTC).strftime("%Y-%m-%d")
@@ -265,6 +273,23 @@ class Landing:
                     self._index_rows(file, start, rows)
                     start, rows = lines.tell(), []
         self._index_rows(file, start, rows)
+
+
+def with_feedback(before: Row, fields: Row, order: int | None) -> Row:
+    """The row after a report; the same row when it says nothing new.
+
+    Without an order a report is the newest. One that is not after what the row knows is late, or
+    has come before: it fills in what nobody has said yet.
+    """
+    known = before.get(SEQUENCE, 0)
+    if order is not None and order <= known:
+        fields = {n: said for n, said in fields.items() if said is True or before.get(n) is None}
+        order = known
+    after = {**before, **fields}
+    if after == before and (order is None or order == known):
+        return before
+    after[SEQUENCE] = known + 1 if order is None else order
+    return after
 
 
 def _open(file: Path) -> int:

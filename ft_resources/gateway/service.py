@@ -23,8 +23,9 @@ from ft_resources.gateway.backend import Backend, Base
 from ft_resources.gateway.chat import Refusal
 from ft_resources.gateway.durable import read_json, write_json
 from ft_resources.gateway.engine import Engine
-from ft_resources.gateway.landing import Landing
+from ft_resources.gateway.landing import FEEDBACK, Landing
 from ft_resources.gateway.metrics import Metrics
+from ft_resources.gateway.review import Reviews
 from ft_resources.gateway.rollout.machine import HOLDBACK, Machine
 from ft_resources.gateway.rollout.plan import Plan
 from ft_resources.gateway.rollout.rollouts import Drawn, Rollouts
@@ -74,6 +75,7 @@ class Gateway:
         self.domains = tuple(domains)
         self.engine: Backend = engine or Engine()
         self.landing = Landing(landing, root / "interactions.sqlite", domains)
+        self.reviews = Reviews(root, landing, domains)
         self.metrics = Metrics([*domains, BASE])
         self.routing = Routing()
         self.rollouts = Rollouts(
@@ -109,6 +111,7 @@ class Gateway:
                 ) from None
         self._read_stats()
         self.landing.start()
+        self.reviews.start()
         self.engine.start()
         self._restore()
         self.rollouts.start()
@@ -311,8 +314,8 @@ class Gateway:
     def count_feedback(self, before: dict[str, Any], after: dict[str, Any]) -> None:
         domain = before["domain"]
         self._domain_stats(domain).feedback(before, after)
-        for signal in ("thumb", "rating", "correction", "regenerated", "clicked"):
-            if before[signal] != after[signal]:
+        for signal in FEEDBACK:
+            if before.get(signal) != after.get(signal):
                 told = f"thumb_{after['thumb']}" if signal == "thumb" else signal
                 self.metrics.feedback.labels(domain, told).inc()
 

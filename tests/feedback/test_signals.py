@@ -1,11 +1,6 @@
 import pytest
 
-from ft_assets.feedback.signals import (
-    from_evaluation,
-    preference_pairs,
-    review_queue,
-    signals,
-)
+from ft_assets.feedback.signals import edit_share, preference_pairs, signals
 
 
 def event(event_id="e1", **fields):
@@ -35,7 +30,12 @@ def event(event_id="e1", **fields):
         ({"thumb": "down", "rating": 1}, {"thumb": 0.0, "rating": 0.0}),
         ({"rating": 3}, {"rating": 0.5}),
         ({"rating": 5.0, "clicked": True}, {"rating": 1.0, "clicked": 0.75}),
-        ({"regenerated": True, "correction": "x"}, {"correction": 0.25, "regenerated": 0.25}),
+        ({"regenerated": True, "correction": ""}, {"regenerated": 0.25}),
+        ({"correction": "x"}, {"correction": 0.25, "edit_share": 0.0}),
+        ({"edit_share": 0.25}, {"edit_share": 0.75}),
+        ({"edit_share": float("nan")}, {}),
+        ({"copied": True, "abandoned": True}, {"copied": 0.75, "abandoned": 0.25}),
+        ({"comment": "too long"}, {"comment": None}),
     ],
 )
 def test_scores(fields, expected):
@@ -71,20 +71,43 @@ def test_what_is_no_retry(second):
     assert not preference_pairs([event("e1", regenerated=True), event("e2", **second)], {"u"})
 
 
+@pytest.mark.parametrize(
+    "bad", [{"thumb": "down"}, {"rating": 2}, {"abandoned": True}, {"regenerated": True}]
+)
+def test_a_retry_after_a_bad_answer_is_a_pair(bad):
+    [pair] = preference_pairs([event("e1", **bad), event("e2", response="new")], {"u"})
+    assert (pair["chosen"], pair["rejected"], pair["origin"]) == ("new", "r", "retry")
+    assert not preference_pairs([event("e1", rating=3), event("e2", response="new")], {"u"})
+    assert not preference_pairs([event("e1", **bad), event("e2", response="new", **bad)], {"u"})
+
+
+def test_a_reviewers_correction_is_a_pair():
+    def example(event_id, response="better"):
+        return {"example_id": "x", "event_id": event_id, "response": response}
+
+    reviewed = [example("e1"), example("gone"), example(None), example("e2", "r")]
+    events = [event("e1"), event("e2"), event("e3", user="v")]
+    [pair] = preference_pairs(events, {"u"}, reviewed=[*reviewed, example("e3")])
+    assert (pair["event_id"], pair["chosen"], pair["rejected"]) == ("e1", "better", "r")
+    assert pair["origin"] == "review"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "share"),
+    [
+        ("a b c d", "a b c d", 0.0),
+        ("a b c d", "a b c x", 0.25),
+        ("a b", "x y", 1.0),
+        ("", "x", None),
+        ("a", None, None),
+    ],
+)
+def test_the_share_of_an_answer_that_was_changed(before, after, share):
+    assert edit_share(event(response=before, correction=after)) == share
+
+
 def test_nobody_without_consent():
     assert not preference_pairs([event(correction="better")], {"someone else"})
-
-
-def test_the_review_queue_is_worst_first_without_corrected_ones():
-    events = [
-        event("e1", thumb="down"),
-        event("e2", rating=2),
-        event("e3", thumb="up"),
-        event("e4", thumb="down", correction="done"),
-        event("e5"),
-    ]
-    rows = review_queue(events, signals(events))
-    assert [row["event_id"] for row in rows] == ["e1", "e2"]
 
 
 def test_pairs_of_a_user_are_capped_by_week():
@@ -95,23 +118,3 @@ def test_pairs_of_a_user_are_capped_by_week():
     assert len([pair for pair in kept if pair["week"] == "2026-08-31"]) == 3
     assert {pair["event_id"] for pair in kept} >= {"e5", "e6"}
     assert preference_pairs(events[::-1], {"u", "v"}, max_per_week=2) == kept
-
-
-def test_the_review_queue_does_not_hear_ignored_raters():
-    events = [event("e1", thumb="down"), event("e2", thumb="down", user="spammer")]
-    rows = review_queue(events, signals(events), {"spammer"})
-    assert [row["event_id"] for row in rows] == ["e1"]
-    regenerated = [event("e3", thumb="up", regenerated=True, user="spammer")]
-    assert len(review_queue(regenerated, signals(regenerated), {"spammer"})) == 1
-
-
-def test_rows_of_an_evaluation_join_the_queue():
-    picked = {"row_id": "own:1", "prompt": "p", "response": "r", "reason": "toxic_answer"}
-    [row] = from_evaluation([{**picked, "value": 1.0, "adapter": "law@2"}])
-    [received] = review_queue([event(thumb="down")], signals([event(thumb="down")]))
-    assert row.keys() == received.keys()
-    assert (row["origin"], row["reason"], row["model_version"]) == (
-        *("evaluation", "toxic_answer"),
-        "law@2",
-    )
-    assert received["reason"] == "badly_received"

@@ -25,8 +25,12 @@ GOOD: dict[type[schema.Row], dict[str, Any]] = {
         "rating": 4,
         "thumb": "up",
         "correction": None,
+        "comment": "Too short.",
+        "edit_share": 0.25,
         "regenerated": False,
         "clicked": True,
+        "copied": True,
+        "abandoned": False,
         "latency_ms": 350,
         "feedback_seq": 0,
     },
@@ -92,7 +96,8 @@ GOOD: dict[type[schema.Row], dict[str, Any]] = {
 }
 OPTIONAL = {
     schema.Interaction: {"turn", "model_version", "rating", "thumb", "correction"}
-    | {"regenerated", "clicked", "latency_ms", "feedback_seq"},
+    | {"comment", "edit_share", "regenerated", "clicked", "copied", "abandoned"}
+    | {"latency_ms", "feedback_seq"},
     schema.Document: {"topic", "version", "updated_at", "source", "source_id", "license"},
     schema.Annotation: {"labels", "annotator_id", "created_at", "agreement", "source", "license"},
     schema.Correction: {"event_id", "reviewer_id", "original_response", "reason", "severity"}
@@ -158,6 +163,8 @@ def test_required_fields_are_not_null_and_texts_are_not_numbers(model: type[sche
         ({"clicked": "true"}, Reason.WRONG_TYPE),
         ({"clicked": 1}, Reason.WRONG_TYPE),
         ({"clicked": None}, Reason.WRONG_TYPE),
+        ({"edit_share": 1.5}, Reason.OUT_OF_RANGE),
+        ({"comment": 7}, Reason.WRONG_TYPE),
         ({"turn": -1}, Reason.OUT_OF_RANGE),
         ({"latency_ms": -1}, Reason.OUT_OF_RANGE),
         ({"latency_ms": 2**63}, Reason.OUT_OF_RANGE),

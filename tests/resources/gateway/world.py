@@ -208,10 +208,12 @@ def start(
     port: int | None = None,
     callers: Sequence[CallerKey] = (),
     vllm: VllmAt | None = None,
+    landing: Path | None = None,
 ) -> Running:
     """Start a gateway whose state lies below `folder`; it answers when this returns."""
     folder.mkdir(parents=True, exist_ok=True)
-    root, landing, port = folder / "gateway", folder / "landing", port or free_port()
+    root, port = folder / "gateway", port or free_port()
+    landing = landing or folder / "landing"
     arguments = (root, landing, port, api_key, callers, vllm)
     process = PROCESSES.Process(target=_run, args=arguments, daemon=True)
     process.start()
