@@ -37,6 +37,7 @@ from ft_sensors.garbage import collect_garbage, collect_garbage_nightly
 from ft_sensors.landing import take_up_changed_sources, take_up_new_weeks
 from ft_sensors.profiles import learn_domain_words, screen_early_weeks
 from ft_sensors.reports import report_new_weeks
+from ft_sensors.review import queue_reviews
 from ft_sensors.tagger import make_pii_tagger
 
 CORPUS = (tagging, screening, deduplication, corpus)
@@ -91,6 +92,7 @@ defs = dg.Definitions(
         learn_domain_words,
         screen_early_weeks,
         report_new_weeks,
+        queue_reviews,
         retrain_on_drift,
     ],
     jobs=[collect_garbage],
