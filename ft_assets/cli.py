@@ -91,6 +91,7 @@ def up(
         "lineage, runs, backfills": services.dagster.url,
         "models and metrics": services.mlflow.url if mlflow else "off (--no-mlflow)",
         "gateway (OpenAI API)": f"{services.gateway.url}/v1",
+        "chat, and answers to review": f"{services.gateway.url}/chat and /review",
         "versioned data (lakeFS API)": services.lakefs.url,
         "landing folder": settings.landing_folder,
         "keys": str(secrets_file(stack.state)),

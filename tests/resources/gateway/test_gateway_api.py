@@ -350,7 +350,7 @@ def test_log_and_metrics_hold_no_content(gateway):
     ask(gateway, model=f"legal@{secret}", metadata={"session_id": secret, secret: secret})
     post(gateway, f"/{secret}?{secret}={secret}", headers={"X-Session-Id": secret, secret: secret})
     post(gateway, "/v1/completions", headers={"User-Agent": secret}, model="legal", prompt=secret)
-    post(gateway, "/feedback", id=secret, correction=secret)
+    post(gateway, "/feedback", id=secret, correction=secret, comment=secret)
     post(gateway, "/feedback", **{"id": "x", secret: secret})
     post(gateway, f"/admin/rollback/{secret}", headers=admin, to=secret)
     url = f"{gateway.url}/admin/adapters/{secret}"

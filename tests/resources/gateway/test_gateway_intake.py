@@ -47,6 +47,9 @@ def test_every_row_is_taken_up_with_its_feedback(gateway, domain):
         {"correction": ODD},
         {"regenerated": True},
         {"clicked": True, "rating": 5},
+        {"comment": ODD, "order": 10},
+        {"edit_share": 0.5, "copied": True, "abandoned": True},
+        {"thumb": "up", "comment": "late", "order": 9},
     ]
     for fields in feedback:
         body = {"id": ids[0], **fields}
@@ -55,11 +58,12 @@ def test_every_row_is_taken_up_with_its_feedback(gateway, domain):
 
     intake = taken(gateway, domain)
     assert intake.quarantined == []
-    assert intake.dropped == {FEEDBACK_MERGED: 6}
+    assert intake.dropped == {FEEDBACK_MERGED: 8}
     rows = {row["event_id"]: row for row in intake.rows}
     assert [*rows][:-1] == ids
     assert [*rows][-1] in streamed
     merged = {"thumb": "down", "rating": 5, "correction": ODD, "regenerated": True, "clicked": True}
+    merged |= {"comment": ODD, "edit_share": 0.5, "copied": True, "abandoned": True}
     assert {name: rows[ids[0]][name] for name in merged} == merged
     assert rows[ids[1]]["rating"] == 3
     assert rows[ids[2]]["prompt"] == ODD
