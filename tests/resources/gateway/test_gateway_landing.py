@@ -26,8 +26,12 @@ FIELDS = {
     "rating": type(None),
     "thumb": type(None),
     "correction": type(None),
+    "comment": type(None),
+    "edit_share": type(None),
     "regenerated": bool,
     "clicked": bool,
+    "copied": bool,
+    "abandoned": bool,
     "latency_ms": int,
 }
 
