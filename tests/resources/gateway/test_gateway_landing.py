@@ -267,7 +267,12 @@ def test_feedback_on_an_answer(gateway):
         ({"correction": "\ud800"}, 400),
         ({"correction": " "}, 400),
         ({"clicked": "yes"}, 400),
-        ({"comment": "good"}, 400),
+        ({"comment": " "}, 400),
+        ({"edit_share": 1.5}, 400),
+        ({"edit_share": True}, 400),
+        ({"copied": 1}, 400),
+        ({"order": 0}, 400),
+        ({"opinion": "good"}, 400),
     ],
 )
 def test_feedback_that_is_refused(gateway, change, status):
