@@ -27,6 +27,7 @@ from ft_resources.gateway.completions import CLIENT_LEFT, RETRY_AFTER_SECONDS, C
 from ft_resources.gateway.feedback import read_feedback
 from ft_resources.gateway.pages import Pages
 from ft_resources.gateway.rates import Rates
+from ft_resources.gateway.releases import Releases
 from ft_resources.gateway.review_routes import ReviewRoutes
 from ft_resources.gateway.rollout.routes import rollout_routes
 from ft_resources.gateway.service import BASE, Gateway
@@ -43,7 +44,7 @@ log = logging.getLogger(__name__)
 def create_app(gateway: Gateway, keys: Keys) -> Starlette:
     """The ASGI application over a gateway that was started; stopping it is the caller's part."""
     rates, lines, pages = Rates(), AccessLines(), Pages()
-    review = ReviewRoutes(gateway.reviews, gateway.domains)
+    review, releases = ReviewRoutes(gateway.reviews, gateway.domains), Releases(gateway)
     api, completions, administrator = Api(gateway), Completions(gateway, rates), Admin(gateway)
 
     @contextlib.asynccontextmanager
@@ -73,6 +74,8 @@ def create_app(gateway: Gateway, keys: Keys) -> Starlette:
         Route("/pages/{name}", pages.part),
         Route("/review/items", reviewer(review.items)),
         Route("/review/decisions", reviewer(review.decide), methods=["POST"]),
+        Route("/review/releases", reviewer(releases.waiting)),
+        Route("/review/releases/{domain}", reviewer(releases.decide), methods=["POST"]),
         Route("/admin/review/{domain}", admin(review.put_queue), methods=["PUT"]),
         Route("/health", api.health),
         Route("/metrics", api.metrics),

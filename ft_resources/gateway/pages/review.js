@@ -130,6 +130,48 @@ function showAgreement(state) {
   at("pairs").replaceChildren(...(rows.length ? rows : [none]));
 }
 
+async function loadReleases() {
+  try {
+    const { waiting } = await (await call("GET", "/review/releases")).json();
+    at("releases").hidden = !waiting.length;
+    at("waiting").replaceChildren(...waiting.map(release));
+  } catch {
+    at("releases").hidden = true; // why is told where the items are
+  }
+}
+
+function release(one) {
+  const arm = (name, told) => element("tr", {},
+    element("td", {}, `${name}: ${told.adapter}`),
+    element("td", {}, String(told.conversations)),
+    element("td", {}, String(told.reactions)),
+    element("td", {}, told.mean_reaction === null ? "none" : told.mean_reaction.toFixed(2)));
+  const titles = ["Adapter", "Conversations", "Reactions", "Mean (0 to 1)"];
+  const decision = (label, kind, word) => {
+    const button = element("button", { type: "button", class: kind }, label);
+    button.addEventListener("click", () => decideRelease(one.domain, word));
+    return button;
+  };
+  return element("div", { "data-release": one.domain },
+    element("p", {}, element("strong", {}, one.domain), ` ${one.reason}`),
+    element("table", {},
+      element("thead", {}, element("tr", {}, ...titles.map((title) => element("th", {}, title)))),
+      element("tbody", {}, arm("new", one.arms.canary), arm("serving", one.arms.control))),
+    element("p", { class: "row" },
+      decision("Let it go on", "first", "approve"), decision("Stop it", "", "stop")));
+}
+
+async function decideRelease(domain, decision) {
+  try {
+    const path = `/review/releases/${encodeURIComponent(domain)}`;
+    const { state } = await (await call("POST", path, { decision })).json();
+    tell(`${domain}: ${state.replaceAll("_", " ")}.`, "good");
+  } catch (error) {
+    askForKey(error, at("key"), tell);
+  }
+  loadReleases();
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.target === at("text")) {
     if (event.key === "Escape") close();
@@ -152,5 +194,6 @@ at("edit").addEventListener("click", open);
 at("leave").addEventListener("click", close);
 at("correct").addEventListener("submit", (event) => { event.preventDefault(); keep(); });
 at("domain").addEventListener("change", () => { load(); at("domain").blur(); });
-keyField(at("key"), () => { load(); at("key").blur(); });
+keyField(at("key"), () => { load(); loadReleases(); at("key").blur(); });
 load();
+loadReleases();

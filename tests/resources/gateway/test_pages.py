@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+import requests
 
 from ft_resources.gateway.auth import CallerKey, Principal, Role, key_digest
 from tests.browser import chromium
@@ -153,3 +154,36 @@ def test_review_with_the_keyboard(page, served):
     assert rows[0]["original_response"] == "Am <b>dritten</b> Werktag."
     assert {row["reviewer_id"] for row in rows} == {"dr_wu"}
     assert page.errors == []
+
+
+def test_a_reviewer_lets_a_waiting_deployment_go_on(page, served, adapters):
+    client = served.client
+    candidate = client.load_adapter(adapters["legal"][1])
+    plan = {"approval": "canary", "shadow_answers": 1, "shadow_share": 1.0}
+    client.begin_rollout("legal", candidate, plan)
+    for number in range(200):  # each is mirrored to the candidate, when the engine has room
+        if client.rollout("legal")["state"] == "waiting":
+            break
+        client.chat("legal", "Hi", max_tokens=1, session_id=f"s{number}")
+    page.open(f"{served.url}/review")
+    page.fill("#key", REVIEWER)
+    page.press("Enter")
+    page.wait("document.querySelector('[data-release=legal]')")
+    assert candidate in page.evaluate("document.querySelector('#waiting').textContent")
+    look(page, "review-release")
+    page.click("[data-release=legal] button.first")
+    page.wait("document.querySelector('#told').textContent === 'legal: canary.'")
+    page.wait("document.querySelector('#releases').hidden")
+    rollout = client.rollout("legal")
+    assert (rollout["state"], rollout["reason"]) == ("canary", "approved by dr_wu")
+    assert page.errors == []
+
+    path = f"{served.url}/review/releases/legal"
+    reviewer = {"Authorization": f"Bearer {REVIEWER}"}
+    again = requests.post(path, json={"decision": "approve"}, headers=reviewer, timeout=30)
+    assert again.status_code == 409
+    caller = {"Authorization": "Bearer key-of-the-app"}
+    refused = requests.post(path, json={"decision": "stop"}, headers=caller, timeout=30)
+    assert refused.status_code == 403
+    stopped = requests.post(path, json={"decision": "stop"}, headers=reviewer, timeout=30)
+    assert stopped.json()["state"] == client.rollout("legal")["state"] == "rolled_back"
