@@ -12,6 +12,7 @@ import typer
 
 from ft_assets.adapters.commands import app as adapters_app
 from ft_assets.corpus.tagger.commands import app as pii_app
+from ft_assets.deployment import operate_cli
 from ft_assets.deployment.canary_cli import canary_app
 from ft_assets.evaluation.gate_cli import gate_app
 from ft_assets.evidence import commands as evidence_commands
@@ -34,6 +35,7 @@ app.add_typer(adapters_app, name="adapters")
 app.add_typer(pii_app, name="pii")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(vault_app, name="vault")
+operate_cli.add_commands(app, canary_app)
 app.command()(evidence_commands.evidence)
 app.command()(evidence_commands.reproduce)
 

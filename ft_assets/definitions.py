@@ -16,6 +16,7 @@ import ft_assets.corpus.dedup_assets as deduplication
 import ft_assets.corpus.screen_assets as screening
 import ft_assets.corpus.tagger_assets as tagging
 import ft_assets.deployment.assets as deployment
+import ft_assets.deployment.comparison_assets as comparison
 import ft_assets.evaluation.assets as evaluation
 import ft_assets.evidence.assets as evidence
 import ft_assets.feedback.assets as feedback
@@ -32,7 +33,9 @@ from ft_resources.mlflow import MlflowTracking, ModelRegistry
 from ft_resources.pseudonyms import Pseudonyms
 from ft_resources.trainer import LocalTrainer
 from ft_resources.vault.raw_zone import RawZone
+from ft_sensors.canary import follow_rollouts
 from ft_sensors.drift import retrain_on_drift
+from ft_sensors.drill import rollback_drill
 from ft_sensors.garbage import collect_garbage, collect_garbage_nightly
 from ft_sensors.landing import take_up_changed_sources, take_up_new_weeks
 from ft_sensors.profiles import learn_domain_words, screen_early_weeks
@@ -41,7 +44,18 @@ from ft_sensors.review import queue_reviews
 from ft_sensors.tagger import make_pii_tagger
 
 CORPUS = (tagging, screening, deduplication, corpus)
-STAGES = (raw, *CORPUS, feedback, adapters, evaluation, deployment, monitoring, cost, evidence)
+STAGES = (
+    raw,
+    *CORPUS,
+    feedback,
+    adapters,
+    evaluation,
+    deployment,
+    comparison,
+    monitoring,
+    cost,
+    evidence,
+)
 
 
 def resources(settings: Platform) -> dict[str, object]:
@@ -94,8 +108,9 @@ defs = dg.Definitions(
         report_new_weeks,
         queue_reviews,
         retrain_on_drift,
+        follow_rollouts,
     ],
-    jobs=[collect_garbage],
+    jobs=[collect_garbage, rollback_drill],
     schedules=[collect_garbage_nightly],
     resources=resources(platform()),
     # A process per step would cost 2 to 7 s each (docs/decisions/0004-execution.md).

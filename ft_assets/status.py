@@ -1,6 +1,7 @@
-"""What `ft status` prints: per domain what serves, and what is stale and why.
+"""What `ft status` prints: per domain what serves, how its canary stands, what is stale and why.
 
-Read from the Dagster instance alone, so it also works while nothing runs.
+Read from the Dagster instance and the embedded gateway's folder, so it also works while nothing
+runs.
 """
 
 from typing import Any
@@ -9,8 +10,10 @@ import dagster as dg
 from rich.console import Console
 from rich.table import Table
 
+from ft_assets.deployment.rollout_view import one_line
 from ft_assets.publishing import facts_of, newest
 from ft_assets.settings import Platform
+from ft_resources.gateway.rollout.rollouts import last_rollout
 
 
 def print_status(settings: Platform) -> None:
@@ -20,11 +23,14 @@ def print_status(settings: Platform) -> None:
         console.print(f"nothing has run yet below {settings.state_folder}; start with `ft up`")
         return
     table = Table()
-    for head in ("domain", "deployed", "trained on", "stale because"):
+    for head in ("domain", "deployed", "trained on", "canary", "stale because"):
         table.add_column(head, overflow="fold", no_wrap=head == "deployed")
     with dg.DagsterInstance.from_config(str(home)) as instance:
         for domain in settings.domains:
-            table.add_row(domain, *_row(instance, domain))
+            rollout = last_rollout(settings.state_folder / "gateway", domain)
+            shown = one_line(rollout.to_dict()) if rollout else "-"
+            deployed, weeks, stale = _row(instance, domain)
+            table.add_row(domain, deployed, weeks, shown, stale)
     console.print(table)
 
 

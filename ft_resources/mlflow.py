@@ -143,8 +143,23 @@ class ModelRegistry(dg.ConfigurableResource):
     def set_alias(self, domain: str, alias: str, version: str) -> None:
         registry_client(self.tracking_uri).set_registered_model_alias(domain, alias, version)
 
-    def drop_alias(self, domain: str, alias: str) -> None:
-        registry_client(self.tracking_uri).delete_registered_model_alias(domain, alias)
+    def follow(self, domain: str, adapter: str | None) -> None:
+        """Make the version of this adapter the champion, and nothing the challenger. Again is fine.
+
+        Raises ConnectionError when the registry does not answer or refuses.
+        """
+        from mlflow.exceptions import MlflowException
+
+        client = registry_client(self.tracking_uri)
+        try:
+            versions = client.search_model_versions(f"name = '{domain}'")
+            found = [v.version for v in versions if v.tags.get("adapter") == adapter]
+            if found:
+                client.set_registered_model_alias(domain, CHAMPION, found[0])
+            if versions:
+                client.delete_registered_model_alias(domain, CHALLENGER)
+        except MlflowException as error:
+            raise ConnectionError(f"MLflow: {error.error_code}") from None
 
 
 def _dataset_inputs(datasets: Mapping[str, Ref]) -> list["DatasetInput"]:

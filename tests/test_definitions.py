@@ -41,6 +41,7 @@ LINEAGE = {
     "eval_report": {"lora_adapter", "eval_set", "base_model", "pii_tagger"},
     "canary_release": {"lora_adapter", "eval_report", "base_model"},
     "deployed_model": {"canary_release", "eval_set"},
+    "comparison_report": set(),
     "drift_report": {"anonymized_logs", "deployed_model"},
     "serving_report": {"deployed_model"},
     "cost_report": {"lora_adapter", "eval_report"},

@@ -10,13 +10,22 @@ import pytest
 from ft_assets.adapters import assets as adapters
 from ft_assets.deployment import assets as deployment
 from ft_assets.deployment.canary import Limits
+from ft_assets.deployment.rollback_assets import DAGSTER, DATA, REGISTRY, ROUTING, Rollback
+from ft_assets.deployment.traffic import Crowd, Traffic
 from ft_assets.evaluation import assets as evaluation
 from ft_assets.partitions import WEEKS as WEEK_PARTITIONS
 from ft_assets.raw.sample_feed import write_feed
 from ft_assets.raw.weeks import week_of
-from ft_assets.sections import MemorizationSettings, PlantedSecretsSettings
-from ft_assets.settings import platform
+from ft_assets.sections import (
+    CanarySettings,
+    GuardrailSettings,
+    MemorizationSettings,
+    PlantedSecretsSettings,
+)
+from ft_assets.settings import Platform, platform
+from ft_resources.gateway.client import GatewayClient
 from ft_resources.mlflow import registry_client
+from ft_sensors.drill import rollback_drill
 from tests.graph import World, make_world
 from tests.resources.gateway import world as gateways
 
@@ -179,7 +188,7 @@ def test_a_canary_over_its_limits_is_rolled_back(world: World, gateway, monkeypa
     """Another seed makes another adapter; a limit that nothing can keep refuses it."""
     serving = champion(world, "finance")
     no_gain = Limits(0.0, 1.0, 100.0, max_loss_gap_nats=-9.0)
-    monkeypatch.setattr(deployment, "_limits", lambda: no_gain)
+    monkeypatch.setattr(deployment, "_limits", lambda domain: no_gain)
     # Whether a mere reseed is as good as the champion is not the question here.
     monkeypatch.setattr(evaluation, "_champion", lambda *arguments: None)
     seeded = {"lora_adapter": {"config": {"seed": 5}}}
@@ -231,3 +240,124 @@ def test_drift_is_judged_against_the_champions_weeks(world: World, tmp_path: Pat
 def test_serving_is_reported(world: World):
     world.make("serving_report", partition="legal")
     assert world.facts("serving_report", "legal")["requests"] > 0
+
+
+BY_PEOPLE = CanarySettings(
+    decide_by="evidence",
+    margin=0.4,
+    min_reactions=5,
+    shadow_answers=2,
+    steps=[0.5],
+    step_answers=0,
+    reaction_minutes=0.005,
+    holdback=0.1,
+    holdback_days=0.00001,
+    guardrails=GuardrailSettings(empty=0.5),
+)
+
+
+def _released(world: World, monkeypatch, seed: int) -> str:
+    """Train another adapter, send it on its way by people; its name."""
+    monkeypatch.setattr(Platform, "canary_of", lambda self, domain: BY_PEOPLE)
+    monkeypatch.setattr(evaluation, "_champion", lambda *arguments: None)
+    seeded = {"lora_adapter": {"config": {"seed": seed}}}
+    before = world.event("deployed_model", "legal")
+    world.make("lora_adapter", "eval_report", *RELEASE, partition="legal", config=seeded)
+    assert world.event("deployed_model", "legal") == before  # people have not decided yet
+    return str(world.facts("lora_adapter", "legal")["adapter"])
+
+
+def _people(gateway, likes: dict[str, float]) -> str:
+    client = gateway.client
+    ended = {"champion", "rolled_back"}
+    crowd = Crowd(likes, otherwise=0.0, max_tokens=4)
+    for seed in range(6):
+        Traffic(lambda: client, "legal", crowd, seed).run(
+            150, 1, lambda: client.rollout("legal")["state"] in ended
+        )
+        if client.rollout("legal")["state"] in ended:
+            break
+    return str(client.rollout("legal")["state"])
+
+
+def test_people_promote_a_canary_and_everything_follows(world: World, gateway, monkeypatch):
+    serving = champion(world, "legal")
+    candidate = _released(world, monkeypatch, seed=11)
+    assert _people(gateway, {candidate: 1.0, serving: 0.5}) == "champion"
+    world.make("deployed_model", partition="legal")
+    facts = world.facts("deployed_model", "legal")
+    assert (facts["decision"], facts["champion"]) == ("promoted", candidate)
+    assert "image/svg+xml" in facts["log_evidence"]
+    assert candidate in facts["arms"]
+    client = registry_client(world.resources["registry"].tracking_uri)
+    assert client.get_model_version_by_alias("legal", "champion").tags["adapter"] == candidate
+    corpus = world.ref("training_corpus", "legal").commit
+    assert world.lakefs.tagged(world.lakefs.repository, "champion-legal") == corpus
+
+
+def test_people_send_a_poisoned_canary_back(world: World, gateway, monkeypatch):
+    """It passes the gate: its loss is fine. Only people can tell."""
+    serving = champion(world, "legal")
+    poisoned = _released(world, monkeypatch, seed=12)
+    assert _people(gateway, {poisoned: 0.0, serving: 0.9}) == "rolled_back"
+    world.make("deployed_model", partition="legal")
+    facts = world.facts("deployed_model", "legal")
+    assert (facts["decision"], facts["candidate"]) == ("rolled_back", poisoned)
+    assert facts["champion"] == serving
+    assert gateway.client.chat("legal", "And now?", max_tokens=2).model == serving
+
+
+def test_the_whole_state_goes_back_and_dagster_sees_what_is_stale(world: World, gateway):
+    serving = champion(world, "legal")
+    previous = gateway.client.routing()["domains"]["legal"]["previous"]
+    world.make("drift_report", partition="legal")
+    resources = world.resources
+    whole = Rollback(
+        "legal", gateway.client, resources["registry"], resources["lakefs"], world.instance
+    )
+    steps = whole.run("a test")
+    assert [step.name for step in steps if step.done] == [ROUTING, REGISTRY, DATA, DAGSTER]
+    assert (champion(world, "legal"), previous) == (previous, previous) != (serving, serving)
+    client = registry_client(resources["registry"].tracking_uri)
+    assert client.get_model_version_by_alias("legal", "champion").tags["adapter"] == previous
+    [record] = world.instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=dg.AssetKey("drift_report"), asset_partitions=["legal"]), 1
+    ).records
+    newest = world.instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=dg.AssetKey("deployed_model"), asset_partitions=["legal"]),
+        1,
+    ).records[0]
+    read = record.asset_materialization.tags["dagster/input_data_version/deployed_model"]
+    assert read != newest.asset_materialization.tags["dagster/data_version"]
+    world.make("drift_report", partition="legal")
+    assert world.facts("drift_report", "legal")["champion"] == previous
+    gateway.client.route("legal", champion=serving, previous=previous)
+    whole.follow("forward again")
+    assert champion(world, "legal") == serving
+
+
+def test_a_rollback_goes_on_without_lakefs_and_says_so(world: World, gateway):
+    away = world.lakefs.model_copy(update={"endpoint": "http://127.0.0.1:1"})
+    registry = world.resources["registry"]
+    route = gateway.client.routing()["domains"]["legal"]
+    steps = Rollback("legal", gateway.client, registry, away, world.instance).run("a test")
+    told = {step.name: step.done for step in steps}
+    assert told == {ROUTING: True, REGISTRY: True, DATA: False, DAGSTER: False}
+    assert gateway.client.routing()["domains"]["legal"]["champion"] == route["previous"]
+    gateway.client.route("legal", champion=route["champion"], previous=route["previous"])
+    nobody = GatewayClient("http://127.0.0.1:1", gateways.ADMIN_KEY, gateways.SIGNING_KEY)
+    with pytest.raises(ConnectionError):
+        Rollback("legal", nobody, registry, world.lakefs, world.instance).run("a test")
+
+
+def test_the_drill_leaves_everything_as_it_was(world: World, gateway):
+    before = gateway.client.routing()["domains"]["legal"]
+    config = {"ops": {"rehearse": {"config": {"domain": "legal"}}}}
+    keys = ("gateway", "registry", "lakefs")
+    resources = {key: world.resources[key] for key in keys}
+    done = rollback_drill.execute_in_process(
+        run_config=config, resources=resources, instance=world.instance
+    )
+    assert done.success
+    assert gateway.client.routing()["domains"]["legal"] == before
+    assert champion(world, "legal") == before["champion"]

@@ -1,7 +1,7 @@
 """From an adapter that passed its gate to the champion that serves, or back."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,6 +9,16 @@ from typing import Any
 import dagster as dg
 
 from ft_assets.deployment.canary import Limits, Replay, Verdict, judge, sample
+from ft_assets.deployment.rollout_plan import plan_of
+from ft_assets.deployment.rollout_view import (
+    arms_table,
+    decision_of,
+    evidence_chart,
+    evidence_table,
+    history_table,
+    one_line,
+    outcome_of,
+)
 from ft_assets.partitions import domains
 from ft_assets.publishing import (
     Refs,
@@ -17,6 +27,7 @@ from ft_assets.publishing import (
     materialized,
     one,
     open_draft,
+    picture,
 )
 from ft_assets.settings import platform
 from ft_resources.adapter_format import MANIFEST
@@ -25,10 +36,11 @@ from ft_resources.gateway.client import GatewayClient
 from ft_resources.gateway_access import GatewayAccess
 from ft_resources.lakefs.client import LakeFS
 from ft_resources.lakefs.ref import Ref
-from ft_resources.mlflow import CHALLENGER, CHAMPION, ModelRegistry
+from ft_resources.mlflow import CHALLENGER, ModelRegistry
 from ft_resources.signing import sign
 
 CANARY_CHECK = "canary"
+BEHIND = "aliases_behind"  # a fact: MLflow did not take the aliases yet
 MAX_NEW_TOKENS = 32  # of a replayed answer
 
 
@@ -87,23 +99,30 @@ def canary_release(
         signed = sign(manifest, gateway.signing_key.encode())
         (files / MANIFEST).write_text(json.dumps(signed, indent=1, sort_keys=True))
         client.load_adapter(files)
-    if before["champion"] != name:
+    settings, rollout = platform().canary_of(domain), None
+    share = 0.0 if before["champion"] == name else settings.share
+    if settings.decide_by == "evidence" and before["champion"] not in (None, name):
+        # A first adapter has no control: it is judged by replay.
+        rollout = client.begin_rollout(domain, name, plan_of(settings).to_dict())
+        share = rollout["share"]
+    elif before["champion"] != name:
         client.route(
             domain,
             champion=before["champion"],
             previous=before["previous"],
             canary=name,
-            share=platform().canary.share,
+            share=share,
         )
 
     record = {
         "adapter": name,
         "adapter_ref": adapter.to_dict(),
         "champion_before": before["champion"],
-        "share": 0.0 if before["champion"] == name else platform().canary.share,
+        "share": share,
         "version": version,
+        "rollout": rollout["rollout"] if rollout else None,
     }
-    ref = _publish(
+    ref = publish(
         context,
         lakefs,
         {"adapter": adapter, "report": report},
@@ -112,6 +131,8 @@ def canary_release(
     facts = {
         "adapter": name,
         "share": record["share"],
+        "decided_by": "evidence" if rollout else "replay",
+        "rollout": record["rollout"] or "none",
         "champion_before": before["champion"] or "none",
         "registered_model": f"{domain} version {version}",
         "gateway": dg.MetadataValue.url(f"{gateway.url}/v1/models"),
@@ -124,6 +145,7 @@ def canary_release(
     group_name="deployment",
     kinds={"lakefs", "mlflow"},
     code_version="1",
+    output_required=False,
     check_specs=[
         dg.AssetCheckSpec(
             CANARY_CHECK, asset="deployed_model", description="The canary kept every limit."
@@ -137,74 +159,156 @@ def deployed_model(
     lakefs: LakeFS,
     gateway: GatewayAccess,
     registry: ModelRegistry,
-) -> dg.MaterializeResult:
-    """The champion of the domain after its canary was promoted or rolled back."""
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """The champion of the domain after its canary was promoted or rolled back.
+
+    A canary that people decide takes days: until the gateway has decided nothing is materialized,
+    and `follow_rollouts` asks again when it has.
+    """
     domain = context.partition_key
     release_ref = one(canary_release, "canary_release", domain)
     release = lakefs.read_json(release_ref, "release.json")
-    rows = sample(
-        lakefs.read_records(one(eval_set, "eval_set", domain)), platform().canary.replay_rows
-    )
     client = gateway.client()
+    shown: dict[str, Any] = {}
+    if release.get("rollout"):
+        rollout = _rollout(client, domain, release)
+        decision = decision_of(rollout)
+        if decision is None:
+            context.log.info(f"{one_line(rollout)}: not decided, nothing to materialize")
+            yield dg.AssetCheckResult(
+                check_name=CANARY_CHECK,
+                passed=True,
+                metadata={"decision": "open", "state": rollout["state"]},
+            )
+            return
+        verdict = Verdict(decision, f"{rollout['state']}: {rollout['reason']}", ())
+        if decision == "promoted" and _route(client, domain)["champion"] != release["adapter"]:
+            verdict = Verdict("rolled_back", "rolled back by a person after its promotion", ())
+        shown = evidence_facts(rollout)
+    else:
+        rows = sample(
+            lakefs.read_records(one(eval_set, "eval_set", domain)),
+            platform().canary_of(domain).replay_rows,
+        )
+        verdict = _replayed(client, domain, release, rows)
+    promoted = verdict.decision == "promoted"
+
+    now = _route(client, domain)
+    ours = promoted and now["champion"] == release["adapter"]
+    adapter_ref = (
+        release["adapter_ref"] if ours else _champion_ref(context, domain, now["champion"])
+    )
+    # The gateway has decided; the registry follows, now or later.
+    behind = _aliases_behind(context, registry, domain, now["champion"])
+    lineage = lakefs.read_json(Ref(**adapter_ref), "lineage.json") if adapter_ref else {}
+    if lineage:
+        lakefs.move_tag(champion_tag(domain), Ref(**lineage["corpus"]))
+    record = {
+        "champion": now["champion"],
+        "previous": now["previous"],
+        "candidate": release["adapter"],
+        "adapter_ref": adapter_ref,
+        "verdict": {**verdict.to_dict(), **({"rollout": rollout} if shown else {})},
+    }
+    ref = publish(context, lakefs, {"release": release_ref}, {"deployment.json": record})
+    facts = {
+        "champion": now["champion"] or "none",
+        "previous": now["previous"] or "none",
+        "candidate": release["adapter"],
+        "decision": verdict.decision,
+        "reason": verdict.reason,
+        "training_weeks": dg.MetadataValue.json(lineage.get("weeks", [])),
+        "adapter_ref": dg.MetadataValue.json(adapter_ref or {}),
+        "routing_generation": client.routing()["generation"],
+        "gateway": dg.MetadataValue.url(f"{gateway.url}/v1/models"),
+        BEHIND: behind,
+        **(shown or {"rules": _rules(verdict)}),
+    }
+    result = materialized(context, lakefs, {domain: ref}, {domain: facts})
+    check = dg.AssetCheckResult(
+        check_name=CANARY_CHECK,
+        passed=promoted,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "decision": verdict.decision,
+            "reason": verdict.reason,
+            "candidate": release["adapter"],
+        },
+    )
+    yield result._replace(check_results=[check])
+
+
+def champion_tag(domain: str) -> str:
+    """The lakeFS tag on the corpus that the champion of a domain learned from."""
+    return f"champion-{domain}"
+
+
+def evidence_facts(rollout: Mapping[str, Any]) -> dict[str, Any]:
+    """A rollout on a page: both arms, what can decide, the curve, and how it went."""
+    facts = {
+        "outcome": outcome_of(rollout) or "open",
+        "rollout_state": rollout["state"],
+        "arms": markdown_table(*arms_table(rollout)),
+        "evidence": markdown_table(*evidence_table(rollout)),
+        "history": markdown_table(*history_table(rollout)),
+    }
+    if svg := evidence_chart(rollout):
+        facts["log_evidence"] = picture(svg, "log evidence over reactions")
+    return facts
+
+
+def _rules(verdict: Verdict) -> dg.MetadataValue:
+    return markdown_table(
+        ["rule", "value", "limit", "passed"],
+        [[r.rule, f"{r.value:.3f}", r.limit, r.passed] for r in verdict.rules],
+    )
+
+
+def _rollout(client: GatewayClient, domain: str, release: Mapping[str, Any]) -> dict[str, Any]:
+    rollout = client.rollout(domain)
+    if rollout["rollout"] != release["rollout"]:
+        raise dg.Failure(
+            f"the gateway follows {rollout['rollout']} of {rollout['candidate']}, not "
+            f"{release['rollout']} of {release['adapter']}; materialize canary_release first",
+            allow_retries=False,
+        )
+    return rollout
+
+
+def _replayed(
+    client: GatewayClient, domain: str, release: Mapping[str, Any], rows: list[dict[str, Any]]
+) -> Verdict:
+    """Judge the canary by replay, and make the routing so."""
     route = _route(client, domain)
     name, champion = release["adapter"], route["champion"]
     if champion == name:
-        verdict = Verdict("promoted", "it is the champion already", ())
-    elif route["canary"] != name:
+        return Verdict("promoted", "it is the champion already", ())
+    if route["canary"] != name:
         raise dg.Failure(
             f"{name} is not the canary of {domain} (that is {route['canary']}); "
             "materialize canary_release first",
             allow_retries=False,
         )
-    else:
-        canary = _replay(client, name, rows)
-        verdict = judge(canary, _replay(client, champion, rows) if champion else None, _limits())
-        if verdict.decision == "promoted":
-            client.route(domain, champion=name, previous=champion, canary=None, share=0.0)
-        else:
-            client.route(
-                domain, champion=champion, previous=route["previous"], canary=None, share=0.0
-            )
-    registry.drop_alias(domain, CHALLENGER)
+    canary = _replay(client, name, rows)
+    limits = _limits(domain)
+    verdict = judge(canary, _replay(client, champion, rows) if champion else None, limits)
     if verdict.decision == "promoted":
-        registry.set_alias(domain, CHAMPION, release["version"])
-        adapter_ref = release["adapter_ref"]
+        client.route(domain, champion=name, previous=champion, canary=None, share=0.0)
     else:
-        adapter_ref = _champion_ref(context, domain, champion)
+        client.route(domain, champion=champion, previous=route["previous"], canary=None, share=0.0)
+    return verdict
 
-    now = _route(client, domain)
-    record = {
-        "champion": now["champion"],
-        "previous": now["previous"],
-        "candidate": name,
-        "adapter_ref": adapter_ref,
-        "verdict": verdict.to_dict(),
-    }
-    lineage = lakefs.read_json(Ref(**adapter_ref), "lineage.json") if adapter_ref else {}
-    ref = _publish(context, lakefs, {"release": release_ref}, {"deployment.json": record})
-    facts = {
-        "champion": now["champion"] or "none",
-        "previous": now["previous"] or "none",
-        "candidate": name,
-        "decision": verdict.decision,
-        "reason": verdict.reason,
-        "rules": markdown_table(
-            ["rule", "value", "limit", "passed"],
-            [[r.rule, f"{r.value:.3f}", r.limit, r.passed] for r in verdict.rules],
-        ),
-        "training_weeks": dg.MetadataValue.json(lineage.get("weeks", [])),
-        "adapter_ref": dg.MetadataValue.json(adapter_ref or {}),
-        "routing_generation": client.routing()["generation"],
-        "gateway": dg.MetadataValue.url(f"{gateway.url}/v1/models"),
-    }
-    result = materialized(context, lakefs, {domain: ref}, {domain: facts})
-    check = dg.AssetCheckResult(
-        check_name=CANARY_CHECK,
-        passed=verdict.decision == "promoted",
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"decision": verdict.decision, "reason": verdict.reason, "candidate": name},
-    )
-    return result._replace(check_results=[check])
+
+def _aliases_behind(
+    context: dg.AssetExecutionContext, registry: ModelRegistry, domain: str, champion: str | None
+) -> bool:
+    """Point the registry at the champion; True when it did not answer: tried again later."""
+    try:
+        registry.follow(domain, champion)
+    except ConnectionError as error:
+        context.log.warning(f"the aliases of {domain} are set later: {error}")
+        return True
+    return False
 
 
 def _require_passed(decision: dict[str, Any], lineage: dict[str, Any], domain: str) -> None:
@@ -254,8 +358,8 @@ def _replay(client: GatewayClient, name: str, rows: list[dict[str, Any]]) -> Rep
     return Replay(len(rows) - refused, errors, empty, tuple(latencies), losses)
 
 
-def _limits() -> Limits:
-    settings = platform().canary
+def _limits(domain: str) -> Limits:
+    settings = platform().canary_of(domain)
     return Limits(
         settings.max_error_share,
         settings.max_empty_share,
@@ -265,12 +369,12 @@ def _limits() -> Limits:
 
 
 def adapter_event(
-    context: dg.AssetExecutionContext, domain: str, name: str | None
+    instance: dg.DagsterInstance, domain: str, name: str | None
 ) -> dg.AssetMaterialization | None:
     """The event that made the adapter of this name, or None."""
     if name is None:
         return None
-    records = context.instance.fetch_materializations(
+    records = instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=dg.AssetKey("lora_adapter"), asset_partitions=[domain]),
         limit=100,
     ).records
@@ -281,18 +385,18 @@ def adapter_event(
 def _champion_ref(
     context: dg.AssetExecutionContext, domain: str, name: str | None
 ) -> dict[str, str] | None:
-    event = adapter_event(context, domain, name)
+    event = adapter_event(context.instance, domain, name)
     return facts_of(event).get("ref")
 
 
 def _mlflow_run(context: dg.AssetExecutionContext, domain: str, name: str) -> str:
-    event = adapter_event(context, domain, name)
+    event = adapter_event(context.instance, domain, name)
     if event is None:
         raise dg.Failure(f"no materialization of lora_adapter[{domain}] made {name}")
     return str(facts_of(event)["mlflow_run_id"])
 
 
-def _publish(
+def publish(
     context: dg.AssetExecutionContext,
     lakefs: LakeFS,
     inputs: Refs,

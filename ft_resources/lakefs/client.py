@@ -191,6 +191,29 @@ class LakeFS(dg.ConfigurableResource):
             target.write_bytes(self.read(ref, name))
         return folder
 
+    def move_tag(self, name: str, ref: Ref) -> None:
+        """Let a tag name the commit of a ref. Tags cannot be moved: it is gone for a moment."""
+        tag = self._repository(ref.repository).tag(name)
+        with self._calls():
+            try:
+                if tag.get_commit().id == ref.commit:
+                    return
+                tag.delete()
+            except NotFoundException:
+                pass
+            try:
+                tag.create(ref.commit)
+            except NotFoundException:
+                raise FileNotFoundError(f"no commit {ref.commit} in {ref.repository}") from None
+
+    def tagged(self, repository: str, name: str) -> str | None:
+        """The commit that a tag names, or None."""
+        try:
+            with self._calls():
+                return self._repository(repository).tag(name).get_commit().id
+        except NotFoundException:
+            return None
+
     def head(self, repository: str) -> str:
         """The commit that main is at. Raises FileNotFoundError without the repository."""
         try:

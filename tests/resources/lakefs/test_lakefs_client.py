@@ -488,3 +488,14 @@ class TestFiles:
 def reserve(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     location = StagingLocation(physical_address=address)
     monkeypatch.setattr(StagingApi, "get_physical_address", lambda *where: location)
+
+
+def test_a_tag_goes_where_it_is_sent(store, repository):
+    first = published(store, "a/", {"a.txt": b"1"})
+    second = published(store, "a/", {"a.txt": b"2"}, "later")
+    assert store.tagged(store.repository, "champion-legal") is None
+    for ref in (first, second, second, first):
+        store.move_tag("champion-legal", ref)
+        assert store.tagged(store.repository, "champion-legal") == ref.commit
+    with pytest.raises(FileNotFoundError, match="no commit"):
+        store.move_tag("champion-legal", Ref(store.repository, "0" * 64, "a/", ""))
