@@ -223,6 +223,7 @@ async def _save_stats(gateway: Gateway) -> None:
     while True:
         await asyncio.sleep(SAVE_STATS_SECONDS)
         try:
+            await run_in_threadpool(gateway.restore_late)
             await run_in_threadpool(gateway.save_stats)
         except OSError as error:
             log.error("stats not saved: %s", type(error).__name__)

@@ -91,6 +91,7 @@ class Gateway:
         self._store = AdapterStore(root, signing_key, domains)
         self._current: str | None = None  # digest of the base
         self._stats: dict[str, DomainStats] = {}
+        self._unreached = False  # something of the old state waits for a server that was not there
         self._loading = threading.Lock()
         self._routing_lock = threading.Lock()
 
@@ -406,7 +407,15 @@ class Gateway:
         except (ValueError, KeyError, TypeError, AttributeError):
             self._problems["stats.json"] = "not readable; the counts begin anew"
 
+    def restore_late(self) -> None:
+        """Load what could not be loaded because its server was not there yet; else do nothing."""
+        if self._unreached and self.engine.problem is None:
+            with self._loading:
+                self._restore()
+            log.info("restored", extra={"adapters": len(self.engine.adapters())})
+
     def _restore(self) -> None:
+        self._unreached = False
         current, folders = self._store.bases()
         for digest, folder in folders.items():
             try:
@@ -416,6 +425,8 @@ class Gateway:
                 self.engine.load_base(folder, digest).result()
             except (OSError, ValueError, RuntimeError) as error:
                 self._problem(f"base {digest[:12]}", error)
+            else:
+                self._problems.pop(f"base {digest[:12]}", None)
         self._current = current if current and self.engine.base(current) else None
         self._restore_adapters()
 
@@ -438,6 +449,7 @@ class Gateway:
 
     def _problem(self, what: str, why: Exception) -> None:
         self._problems[what] = str(why)
+        self._unreached |= isinstance(why, ConnectionError)
         log.error("not restored", extra={"what": what, "why": str(why)})
 
     def _clear(self) -> None:

@@ -132,6 +132,17 @@ def test_a_vllm_that_was_started_again_gets_its_adapters_back(tmp_path, base, di
         running = world.start(tmp_path / "own", port=running.port, vllm=vllm.at)
         assert greedy(running, "legal").text == before
         assert running.client.health()["status"] == "ok"
+
+        running.stop()  # a vLLM that starts later than its gateway is waited for
+        vllm.stop()
+        running = world.start(tmp_path / "own", port=running.port, vllm=vllm.at)
+        assert running.client.health()["status"] == "degraded"
+        vllm = world.start_vllm(base, port=port)
+        deadline = time.monotonic() + 60
+        while running.client.health()["status"] != "ok":
+            assert time.monotonic() < deadline, running.client.health()
+            time.sleep(0.2)
+        assert greedy(running, "legal").text == before
     finally:
         running.stop()
         vllm.stop()
