@@ -128,6 +128,35 @@ def status(platform: PlatformFile = Path("platform.yaml")) -> None:
 
 
 @app.command()
+def plan(
+    platform: PlatformFile = Path("platform.yaml"),
+    domain: Annotated[str | None, typer.Option(help="Of this domain alone.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="As JSON, one entry a partition.")
+    ] = False,
+) -> None:
+    """Which partitions are stale, why, and the rows, minutes, money and kWh they would take.
+
+    Nothing runs. Estimates follow from what was made before; of what never ran there is none.
+    """
+    from ft_assets.settings import PLATFORM_ENV, PlatformError, load_platform
+
+    try:
+        settings = load_platform(platform)
+    except (PlatformError, FileNotFoundError) as error:
+        raise fail(str(error)) from None
+    if domain is not None and domain not in settings.domains:
+        raise fail(f"no domain {domain!r}; there are {', '.join(settings.domains)}")
+    home = settings.state_folder / "dagster_home"
+    if not (home / "dagster.yaml").is_file():
+        raise fail(f"nothing has run yet below {settings.state_folder}; start with `ft up`")
+    os.environ[PLATFORM_ENV] = str(platform.resolve())
+    from ft_assets.plan import tell
+
+    tell(settings, home, domain, as_json)
+
+
+@app.command()
 def anonymize(
     platform: PlatformFile = Path("platform.yaml"),
     domain: Annotated[

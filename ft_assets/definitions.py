@@ -1,6 +1,9 @@
 """Everything Dagster loads, in lineage order. workspace.yaml points here."""
 
 import warnings
+from collections.abc import Iterable
+from datetime import timedelta
+from types import ModuleType
 
 import dagster as dg
 
@@ -22,7 +25,9 @@ import ft_assets.evidence.assets as evidence
 import ft_assets.feedback.assets as feedback
 import ft_assets.monitoring.assets as monitoring
 import ft_assets.monitoring.cost_assets as cost
+import ft_assets.monitoring.drift_assets as drift
 import ft_assets.raw.assets as raw
+from ft_assets.lineage import WEEKLY
 from ft_assets.publishing import RefIOManager
 from ft_assets.settings import Platform, platform
 from ft_resources import secrets
@@ -41,21 +46,33 @@ from ft_sensors.landing import take_up_changed_sources, take_up_new_weeks
 from ft_sensors.profiles import learn_domain_words, screen_early_weeks
 from ft_sensors.reports import report_new_weeks
 from ft_sensors.review import queue_reviews
+from ft_sensors.schedules import report_daily, retrain_weekly
 from ft_sensors.tagger import make_pii_tagger
+from ft_sensors.triggers import TRIGGERS
 
 CORPUS = (tagging, screening, deduplication, corpus)
 STAGES = (
-    raw,
-    *CORPUS,
-    feedback,
-    adapters,
-    evaluation,
-    deployment,
-    comparison,
-    monitoring,
-    cost,
-    evidence,
+    *(raw, *CORPUS, feedback, adapters, evaluation, deployment, comparison),
+    *(drift, monitoring, cost, evidence),
 )
+
+
+def presented(stages: Iterable[ModuleType], settings: Platform) -> list[dg.AssetsDefinition]:
+    """Their assets as the pages show them: whose they are, and when a week is late."""
+    found = [asset for stage in stages for asset in dg.load_assets_from_modules([stage])]
+    assets = [asset for asset in found if isinstance(asset, dg.AssetsDefinition)]
+    days = settings.pages.fresh_within_days
+
+    def shown(spec: dg.AssetSpec) -> dg.AssetSpec:
+        weekly = days is not None and spec.key.to_user_string() in WEEKLY
+        return spec.replace_attributes(
+            owners=settings.pages.owners,
+            freshness_policy=dg.FreshnessPolicy.time_window(timedelta(days=days))
+            if weekly
+            else spec.freshness_policy,
+        )
+
+    return [asset.map_asset_specs(shown) for asset in assets]
 
 
 def resources(settings: Platform) -> dict[str, object]:
@@ -98,7 +115,7 @@ def resources(settings: Platform) -> dict[str, object]:
 
 
 defs = dg.Definitions(
-    assets=[asset for stage in STAGES for asset in dg.load_assets_from_modules([stage])],
+    assets=presented(STAGES, platform()),
     sensors=[
         make_pii_tagger,
         take_up_new_weeks,
@@ -109,9 +126,10 @@ defs = dg.Definitions(
         queue_reviews,
         retrain_on_drift,
         follow_rollouts,
+        *TRIGGERS,
     ],
     jobs=[collect_garbage, rollback_drill],
-    schedules=[collect_garbage_nightly],
+    schedules=[collect_garbage_nightly, report_daily, retrain_weekly],
     resources=resources(platform()),
     # A process per step would cost 2 to 7 s each (docs/decisions/0004-execution.md).
     executor=dg.in_process_executor,

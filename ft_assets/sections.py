@@ -368,11 +368,38 @@ class CanarySettings(Section):
 
 
 class DriftSettings(Section):
-    newest_weeks: Annotated[int, Field(ge=1)] = 3
-    score_limit: Share = 0.6  # domain classifier AUC; docs/decisions/0006-drift.md
-    min_rows: Annotated[int, Field(ge=10)] = 50
-    max_rows: Annotated[int, Field(ge=50)] = 2000
+    """When a week has drifted; docs/triggers.md, and decision 30 for the numbers."""
+
+    newest_weeks: Annotated[int, Field(ge=1)] = 12  # after those trained on, each judged by itself
+    # Expected at most, of all domains together, when nothing changes; lower finds less.
+    false_alarms_per_year: Annotated[float, Field(gt=0)] = 4.0
+    score_limit: Share = 0.6  # text classifier AUC that is worth an alarm, if chance allows it
+    clears_at: Annotated[float, Field(gt=0, lt=1)] = 0.6  # of the way from normal to the limit
+    cooldown_weeks: Annotated[int, Field(ge=1)] = 2  # from one retraining for drift to the next
+    worse_by: Annotated[float, Field(ge=0)] = 0.05  # AUC above that of the last one: no cooldown
+    min_rows: Annotated[int, Field(ge=10)] = 50  # of a week, and of what it is compared with
+    max_rows: Annotated[int, Field(ge=50)] = 2000  # of either; more are sampled
     seed: int = 0
+
+
+class TriggerSettings(Section):
+    """What besides drift starts a retraining; docs/triggers.md. null or false: it does not."""
+
+    feedback_rows: Annotated[int, Field(ge=1)] | None = 200  # pairs and corrections, since training
+    min_up_share: Share | None = 0.6  # of good votes on the champion, since it serves
+    min_votes: Annotated[int, Field(ge=10)] = 50  # fewer say nothing
+    new_base_model: bool = True
+    erasure: bool = True
+    new_weeks: Annotated[int, Field(ge=1)] | None = None  # that the champion was not trained on
+
+
+class PageSettings(Section):
+    """What Dagster's pages say of the assets besides their own."""
+
+    # "team:NAME" or e-mail addresses; whose the assets are
+    owners: list[Annotated[str, Field(pattern=r"^(team:[\w-]+|[^@\s]+@[^@\s]+\.[^@\s]+)$")]] = []
+    # A weekly asset that was not made for so long is shown as overdue; null: none ever is.
+    fresh_within_days: Annotated[int, Field(ge=1)] | None = None
 
 
 class Service(Section):

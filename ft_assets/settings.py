@@ -43,10 +43,12 @@ from ft_assets.sections import (
     EvaluationSettings,
     Intake,
     MlflowSettings,
+    PageSettings,
     ReviewSettings,
     Screening,
     Section,
     Services,
+    TriggerSettings,
     VaultSettings,
     Versioning,
 )
@@ -72,6 +74,8 @@ class Platform(Section):
     review: ReviewSettings = ReviewSettings()
     canary: CanarySettings = CanarySettings()
     drift: DriftSettings = DriftSettings()
+    triggers: TriggerSettings = TriggerSettings()
+    pages: PageSettings = PageSettings()
     costs: CostSettings = CostSettings()
     services: Services = Services()
     callers: dict[CallerName, CallerSettings] = Field(default_factory=dict)  # of the gateway

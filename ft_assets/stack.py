@@ -152,6 +152,7 @@ class Stack:
             self._wait([p for p in first if p.name == "lakefs"], say)
             self.set_retention()  # before the daemon, which collects garbage by these rules
             self._wait([p for p in first if p.name == "code-server"], say)
+            self._end_lost_runs(say)  # before the daemon, which would wait for them
             later = [p for p in self.processes if p not in first]
             for process in later:
                 self._launch(process)
@@ -194,6 +195,22 @@ class Stack:
         location = {"host": "127.0.0.1", "port": self._code_port, "location_name": "ft"}
         workspace = {"load_from": [{"grpc_server": location}]}
         (home / "workspace.yaml").write_text(yaml.safe_dump(workspace), "utf-8")
+
+    def _end_lost_runs(self, say: Callable[[str], None]) -> None:
+        """Of a stack that died before this one; none of its run workers outlived it."""
+        if not (Path(self.environment["DAGSTER_HOME"]) / "history").is_dir():
+            return  # nothing ever ran, or runs are kept elsewhere
+        done = subprocess.run(
+            [sys.executable, "-m", "ft_resources.lost_runs"],
+            cwd=PROJECT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise StackError(f"runs of a stack that died cannot be ended:\n{done.stderr[-800:]}")
+        for line in done.stdout.splitlines():
+            say(line)
 
     def _launch(self, process: Process) -> None:
         with (self.logs / f"{process.name}.log").open("ab") as log:

@@ -55,7 +55,7 @@ def stale_reasons(instance: dg.DagsterInstance, domain: str) -> list[str]:
         reasons.append(f"not trained on: {', '.join(newer)}")
     drift = _facts(instance, "drift_report", domain)
     if drift.get("drifted") and drift.get("champion") == deployed.get("champion"):
-        reasons.append(f"drifted: score {drift['score']:.2f} over {drift['limit']:.2f}")
+        reasons.append(f"drifted, {drift['remedy']}: {drift['why']}")
     report = _facts(instance, "eval_report", domain)
     adapter = _facts(instance, "lora_adapter", domain).get("adapter")
     if adapter and adapter != deployed.get("champion"):

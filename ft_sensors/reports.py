@@ -1,4 +1,4 @@
-"""Look for drift whenever new weeks of a domain that serves have been anonymized."""
+"""Look for drift whenever new weeks of a domain that serves have been taken up."""
 
 import dagster as dg
 
@@ -6,7 +6,7 @@ from ft_assets.partitions import domains, split_key
 from ft_assets.publishing import newest
 from ft_assets.settings import platform
 
-ANONYMIZED = dg.AssetKey("anonymized_logs")
+TAKEN_UP = dg.AssetKey("feedback_signals")  # last of what a new week makes
 DEPLOYED = dg.AssetKey("deployed_model")
 REPORTS = ("drift_report",)
 EVENTS_A_TICK = 1000
@@ -14,20 +14,21 @@ EVENTS_A_TICK = 1000
 
 @dg.sensor(
     name="report_new_weeks",
+    description="A drift report of each serving domain that a week was taken up of.",
     target=[dg.AssetKey(name) for name in REPORTS],
     minimum_interval_seconds=platform().sensor_interval_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def report_new_weeks(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """One report per domain and batch of newly anonymized weeks. The cursor is a storage id."""
+    """One report per domain and batch of weeks newly taken up. The cursor is a storage id."""
     cursor = int(context.cursor or 0)
     records = context.instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=ANONYMIZED, after_storage_id=cursor),
+        dg.AssetRecordsFilter(asset_key=TAKEN_UP, after_storage_id=cursor),
         limit=EVENTS_A_TICK,
         ascending=True,
     ).records
     if not records:
-        return dg.SkipReason(f"no week was anonymized since event {cursor}")
+        return dg.SkipReason(f"no week was taken up since event {cursor}")
     last = {
         split_key(record.partition_key)[0]: record.storage_id
         for record in records

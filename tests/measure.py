@@ -1,7 +1,7 @@
-"""The numbers behind two limits: `python -m tests.measure drift|usual [FEED FOLDER]`.
+"""The numbers behind limits: `python -m tests.measure drift|drift_alarms|usual [FEED FOLDER]`.
 
-drift: the score of single weeks and of three weeks against the first six (docs/decisions/
-0006-drift.md).
+drift: every week after the first six against them, stream by stream; drift_alarms: a year without
+drift in every domain (docs/decisions/0030-drift-alarms.md).
 usual: what is unusual in single weeks against the weeks before, and how often chance alone is
 (docs/decisions/0014-usual-weeks.md).
 Without a folder the sample feed is measured.
@@ -26,8 +26,7 @@ from ft_assets.raw.intake import take_up
 from ft_assets.raw.sample_feed import write_feed
 from ft_assets.raw.sources import list_files
 from ft_assets.raw.taken import Intake
-
-REFERENCE_WEEKS = 6
+from tests.measure_drift import measure_false_alarms, measure_first_weeks, observed_feed
 
 
 def rows(data: Path, domain: str, kind: str, model: type[schema.Row]) -> list[dict[str, Any]]:
@@ -46,23 +45,6 @@ def logs_of(data: Path, domain: str) -> list[dict[str, Any]]:
         lambda kind, value: f"{kind}-{value}",
         Detector(),
     ).rows
-
-
-def measure_drift(data: Path) -> None:
-    from ft_assets.monitoring.drift import DriftLimits, measure_drift
-
-    for domain in domains_of(data):
-        table = pd.DataFrame(logs_of(data, domain))
-        weeks = sorted(table["week"].unique())
-        reference = table[table["week"].isin(weeks[:REFERENCE_WEEKS])]
-        later = weeks[REFERENCE_WEEKS:]
-        windows = [[week] for week in later] + [later[-3:]]
-        scores = []
-        for window in windows:
-            found = measure_drift(reference, table[table["week"].isin(window)], DriftLimits(), 0)
-            scores.append("-" if found.score is None else f"{found.score:.3f}/{found.limit:.3f}")
-        singles = ", ".join(scores[:-1])
-        print(f"{domain}: score/limit of weeks 7 on: {singles}; of the last three: {scores[-1]}")
 
 
 def measure_usual(data: Path) -> None:
@@ -148,10 +130,14 @@ def main() -> None:
         else:
             data = folder / "feed"
             write_feed(data)
-        if sys.argv[1] == "drift":
-            measure_drift(data)
-        else:
+        if sys.argv[1] == "usual":
             measure_usual(data)
+        elif sys.argv[1] == "drift_alarms" and len(sys.argv) == 2:
+            measure_false_alarms(None)
+        else:
+            tables = observed_feed(data, {d: logs_of(data, d) for d in domains_of(data)})
+            found = {"drift": measure_first_weeks, "drift_alarms": measure_false_alarms}
+            found[sys.argv[1]](tables)
 
 
 if __name__ == "__main__":

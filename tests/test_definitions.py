@@ -2,9 +2,15 @@
 
 import dagster as dg
 
-from ft_assets.definitions import defs
+from ft_assets.definitions import STAGES, defs, presented
 from ft_assets.expectations.suite import suite_names
 from ft_assets.lineage import RETRAINED, WEEKLY
+from ft_assets.sections import PageSettings
+from ft_assets.settings import platform
+from ft_sensors.drift import retrain_on_drift
+from ft_sensors.reports import report_new_weeks
+from ft_sensors.schedules import report_daily, retrain_weekly
+from ft_sensors.triggers import TRIGGERS
 
 LINEAGE = {
     "raw_logs": set(),
@@ -42,7 +48,7 @@ LINEAGE = {
     "canary_release": {"lora_adapter", "eval_report", "base_model"},
     "deployed_model": {"canary_release", "eval_set"},
     "comparison_report": set(),
-    "drift_report": {"anonymized_logs", "deployed_model"},
+    "drift_report": {"anonymized_logs", "feedback_signals", "deployed_model"},
     "serving_report": {"deployed_model"},
     "cost_report": {"lora_adapter", "eval_report"},
     "evidence_pack": {"deployed_model"},
@@ -73,11 +79,38 @@ def test_partitions():
             assert isinstance(partitions, dg.MultiPartitionsDefinition) is (name in WEEKLY)
 
 
-def test_every_asset_has_a_group_a_description_and_a_code_version():
+def test_every_asset_says_what_it_is():
     for spec in defs.resolve_all_asset_specs():
         assert spec.group_name != "default"
-        assert spec.description
+        assert spec.description, spec.key
+        assert len(spec.description) > 20, spec.key
         assert spec.code_version
+        assert spec.kinds, spec.key
+
+
+def test_every_check_and_trigger_says_what_it_is():
+    checks = [
+        check
+        for asset in defs.assets or []
+        if isinstance(asset, dg.AssetsDefinition)
+        for check in asset.check_specs
+    ]
+    assert checks
+    asking = (retrain_on_drift, report_new_weeks, report_daily, retrain_weekly)
+    for one in (*checks, *TRIGGERS, *asking):
+        assert one.description, one.name
+
+
+def test_pages_say_whose_an_asset_is_and_when_a_week_is_late():
+    pages = PageSettings(owners=["team:ml", "ada@company.example"], fresh_within_days=8)
+    settings = platform().model_copy(update={"pages": pages})
+    shown = {
+        spec.key.to_user_string(): spec for one in presented(STAGES, settings) for spec in one.specs
+    }
+    assert all(spec.owners == pages.owners for spec in shown.values())
+    late = {name for name, spec in shown.items() if spec.freshness_policy}
+    assert late == set(WEEKLY)
+    assert not any(spec.owners for one in presented(STAGES, platform()) for spec in one.specs)
 
 
 def test_checks_that_guard_are_blocking():

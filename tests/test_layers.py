@@ -15,7 +15,7 @@ FACING = {
     "screen_assets.py",
 }
 # Not a stage: what drives the graph from outside, with the instance's own API.
-OUTSIDE = {"demo", "status.py", "quarantine_cli.py"}
+OUTSIDE = {"demo", "status.py", "plan.py", "quarantine_cli.py"}
 STAGES = [
     *("raw", "corpus", "feedback", "adapters", "evaluation", "deployment", "monitoring"),
     "evidence",

@@ -259,7 +259,7 @@ class _Loop:
         serving = [d for d in self.domains if self.models[d]["deployed"]]
         fresh = [cut.domain for cut in self.cuts if cut.later and cut.domain in serving]
         reports = self.watch.until(lambda: self._reports(fresh), "drift reports", PATIENCE_SECONDS)
-        self.drifted = [domain for domain, facts in reports.items() if facts["drifted"]]
+        self.drifted = [d for d, facts in reports.items() if facts["remedy"] == "retrain"]
         self._start_drill()
         if self.drifted:
             runs = self.watch.until(self._retrainings, "retraining to start", PATIENCE_SECONDS)

@@ -1,93 +1,15 @@
-"""What comes in and what goes out: drift against the champion's weeks, and how it serves."""
+"""What goes out: how the adapters serve."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
-import pandas as pd
 
-from ft_assets.monitoring.drift import DriftLimits, DriftResult, Verdict, measure_drift
-from ft_assets.monitoring.weeks import newest_untrained
-from ft_assets.partitions import ALL_WEEKS, domains, split_key
-from ft_assets.publishing import (
-    Refs,
-    combined,
-    markdown_table,
-    materialized,
-    one,
-    open_draft,
-)
-from ft_assets.settings import platform
+from ft_assets.partitions import domains
+from ft_assets.publishing import Refs, markdown_table, materialized, open_draft
 from ft_resources.gateway_access import GatewayAccess
 from ft_resources.lakefs.client import LakeFS
-from ft_resources.lakefs.ref import Ref
-
-REPORT, RESULT = "report.html", "drift.json"
-DRIFT_COLUMNS = ["event_id", "prompt"]
-
-
-@dg.asset(
-    partitions_def=domains,
-    group_name="monitoring",
-    kinds={"lakefs", "python"},
-    code_version="1",
-    ins={"anonymized_logs": ALL_WEEKS},
-)
-def drift_report(
-    context: dg.AssetExecutionContext,
-    anonymized_logs: Refs,
-    deployed_model: Refs,
-    lakefs: LakeFS,
-) -> dg.MaterializeResult:
-    """Evidently's drift of the newest weeks against the weeks the champion was trained on."""
-    domain = context.partition_key
-    deployment = lakefs.read_json(one(deployed_model, "deployed_model", domain), "deployment.json")
-    by_week = {split_key(key)[1]: ref for key, ref in anonymized_logs.items()}
-    trained = _trained_weeks(lakefs, deployment["adapter_ref"])
-    current = newest_untrained(by_week, trained, platform().drift.newest_weeks)
-    reference = [week for week in trained if week in by_week]
-    result = _measure(lakefs, [by_week[w] for w in reference], [by_week[w] for w in current])
-
-    # What the report was made of: the same cause asks for one retraining, however often it is seen.
-    cause = combined([deployment["champion"] or "", *(by_week[w].digest for w in current)])
-    record = {
-        "domain": domain,
-        "champion": deployment["champion"],
-        "drifted": result.drifted,
-        "verdict": str(result.reason),
-        "score": result.score,
-        "limit": result.limit,
-        "columns": result.columns,
-        "reference_weeks": reference,
-        "current_weeks": current,
-        "cause": cause,
-    }
-    files = {RESULT: json.dumps(record, indent=1, sort_keys=True).encode()}
-    if result.html:
-        files[REPORT] = result.html.encode()
-    draft = open_draft(
-        context, lakefs, lakefs.repository, {**anonymized_logs, "deployed": deployed_model[domain]}
-    )
-    prefix = f"drift_report/domain={domain}/"
-    draft.write(prefix, files)
-    draft.commit(f"drift_report: {domain} {result.reason}")
-    ref = draft.merge()[prefix]
-    facts = {
-        "drifted": result.drifted,
-        "verdict": str(result.reason),
-        "score": 0.0 if result.score is None else result.score,
-        "limit": result.limit,
-        "cause": cause[:16],
-        "newest_week": current[-1] if current else "",
-        "champion": deployment["champion"] or "none",
-        "reference": f"{result.n_reference} rows of {_span(reference)}",
-        "current": f"{result.n_current} rows of {_span(current)}",
-        "columns": markdown_table(
-            ["column", "score"], [[n, f"{v:.3f}"] for n, v in result.columns.items()]
-        ),
-    }
-    if result.html:
-        facts["report"] = dg.MetadataValue.url(lakefs.object_url(ref, REPORT))
-    return materialized(context, lakefs, {domain: ref}, {domain: facts})
 
 
 @dg.asset(
@@ -111,6 +33,7 @@ def serving_report(
     draft.commit(f"serving_report: {domain}")
     ref = draft.merge()[prefix]
     facts = {
+        **_champion(stats["arms"]),
         "since": stats["since"],
         "requests": sum(counts["requests"] for counts in stats["arms"].values()),
         "adapters": markdown_table(
@@ -134,25 +57,15 @@ def serving_report(
     return materialized(context, lakefs, {domain: ref}, {domain: facts})
 
 
-def _trained_weeks(lakefs: LakeFS, adapter: dict[str, str] | None) -> list[str]:
-    return lakefs.read_json(Ref(**adapter), "lineage.json")["weeks"] if adapter else []
-
-
-def _measure(lakefs: LakeFS, reference: list[Ref], current: list[Ref]) -> DriftResult:
-    settings = platform().drift
-    limits = DriftLimits(settings.score_limit, settings.min_rows, settings.max_rows)
-    if not reference or not current:
-        return DriftResult(False, Verdict.NOTHING_NEW, None, limits.score_limit, 0, 0)
-    before, now = (_prompts(lakefs, refs) for refs in (reference, current))
-    return measure_drift(before, now, limits, settings.seed)
-
-
-def _prompts(lakefs: LakeFS, refs: list[Ref]) -> pd.DataFrame:
-    return pd.concat([lakefs.read_table(ref)[DRIFT_COLUMNS] for ref in refs], ignore_index=True)
-
-
-def _span(weeks: list[str]) -> str:
-    return f"{weeks[0]} to {weeks[-1]}" if weeks else "no week"
+def _champion(arms: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Name and votes of the champion; retrain_on_low_metric compares."""
+    found = {name: counts for name, counts in arms.items() if counts["arm"] == "champion"}
+    if len(found) != 1:
+        return {}
+    [(name, counts)] = found.items()
+    votes = counts["thumbs_up"] + counts["thumbs_down"]
+    share = counts["thumbs_up"] / votes if votes else 0.0
+    return {"champion": name, "champion_votes": votes, "champion_up_share": round(share, 4)}
 
 
 def _ms(value: float | None) -> str:

@@ -1,39 +1,52 @@
-"""Say whether what people ask now still looks like what a model was trained on.
+"""Judge every week after those a model was trained on, each by itself, in its first week.
 
-The score is Evidently's text drift: the ROC AUC of a classifier (tf-idf, linear) that tells current
-from reference prompts on the half of the rows that it was not fitted on; 0.5 is chance. The method
-is fixed here because Evidently otherwise changes it, and the meaning of its threshold, with the
-number of rows. The mean of several splits is taken, and both samples have the same size, so that
-neither the split nor the balance moves the score.
+Prompts are compared with the weeks that the champion was trained on. Answers and reactions are
+compared with the first weeks that the same model answered, since another model may well answer
+otherwise; the model that answered most of a week is the one that is looked at.
 
-A small sample scatters around 0.5: see `limit_at`. Wording alone is looked at, so a change of
-answers or of quality is not found, and neither is anything in texts without spaces between words
-(one "word" per sentence). The other columns describe and do not decide.
+Weeks are judged in order, so that an alarm lasts until a week is below its lower limit. Same rows,
+order and seed give the same verdict.
 """
 
-import math
-import warnings
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-SPLITS = 5
-# Times the standard deviation that one split has when nothing changed. The mean of five has about
-# 0.6 of it (measured), so this is more than 3 of its own. Rates: docs/decisions/0006-drift.md.
-NOISE_DEVIATIONS = 2
-TEXT_METHOD = "abs_text_content_drift"
-SHAPE_METHOD = "jensenshannon"
-SHAPE_LIMIT = 0.1  # Jensen-Shannon distance, Evidently's own default
-WORD = r"(?u)\b\w\w+\b"  # what the classifier reads as a word
+from ft_assets.monitoring.alarms import (
+    Finding,
+    Limit,
+    Normal,
+    Policy,
+    Remedy,
+    State,
+    limit_of,
+    remedy_for,
+    state_of,
+)
+from ft_assets.monitoring.effects import (
+    OF_PROMPTS,
+    SHARES,
+    Stream,
+    cut,
+    main_model,
+    measure,
+    usable,
+)
+
+BASELINE_WEEKS = 8  # the newest trained ones, or the first of a model
+MIN_WEEKS = 4  # of a baseline, for its weeks to say how weeks scatter
+MIN_ANSWERED_WEEKS = 2  # of a model, before its answers and their reactions are judged
+DRAWS = 8  # random ones of a baseline's conversations, to tell what chance makes
+MIN_PART = 10  # rows
+STEP = 1.25  # between the numbers of rows that weeks are cut to, so that few limits are computed
 
 
 class Verdict(StrEnum):
-    DRIFTED = "drifted"
+    DRIFTED = "drifted"  # something is to be done
+    CHANGED = "changed"  # nothing but to know it
     STABLE = "stable"
     TOO_FEW_ROWS = "too_few_rows"
     NO_SCORE = "no_score"  # no words to compare
@@ -41,137 +54,189 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class DriftLimits:
-    score_limit: float = 0.6
-    min_rows: int = 50  # of either side
-    max_rows: int = 2_000  # of either side; more are sampled
+class Judged:
+    """One week."""
 
-    def __post_init__(self) -> None:
-        if not 0.5 < self.score_limit < 1:
-            raise ValueError(f"score_limit must lie between 0.5 and 1, got {self.score_limit}")
-        if not 10 <= self.min_rows <= self.max_rows:
-            raise ValueError(
-                "min_rows must be 10 or more and at most max_rows, "
-                f"got {self.min_rows} and {self.max_rows}"
-            )
+    week: str
+    verdict: Verdict
+    remedy: Remedy
+    why: str
+    findings: tuple[Finding, ...]
 
+    def of(self, stream: Stream) -> Finding:
+        return next(found for found in self.findings if found.stream is stream)
 
-@dataclass(frozen=True)
-class DriftResult:
-    drifted: bool
-    reason: Verdict
-    score: float | None  # AUC, 0.5 is "cannot be told apart"; None where there is none
-    limit: float
-    n_reference: int  # rows given, not rows sampled
-    n_current: int
-    columns: dict[str, float] = field(default_factory=dict)
-    html: str = ""  # self-contained page, some MB; "" without a score
-
-
-def measure_drift(
-    reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits, seed: int
-) -> DriftResult:
-    """Compare the column `prompt` of two tables. Same rows, order and seed give the same score."""
-    before, now = (_prompts(table) for table in (reference, current))
-    rows = min(len(before), len(now), limits.max_rows)
-    limit = limit_at(rows, limits.score_limit)
-
-    def unscored(reason: Verdict) -> DriftResult:
-        return DriftResult(False, reason, None, limit, len(reference), len(current))
-
-    if rows < limits.min_rows:
-        return unscored(Verdict.TOO_FEW_ROWS)
-    if not (before.str.contains(WORD).any() and now.str.contains(WORD).any()):
-        return unscored(Verdict.NO_SCORE)
-
-    random = np.random.RandomState(seed)
-    before, now = (_described(side.sample(rows, random_state=random)) for side in (before, now))
-    try:
-        snapshot, columns = _report(before, now, limit)
-        scores = [columns["prompt"]]
-        for _ in range(SPLITS - 1):
-            # Evidently splits by position with a fixed seed: another order is another split.
-            first, second = (side.sample(frac=1, random_state=random) for side in (before, now))
-            scores.append(_report(first, second, limit, text_only=True)[1]["prompt"])
-    except ValueError as error:
-        if not _without_vocabulary(error):
-            raise
-        return unscored(Verdict.NO_SCORE)
-    score = float(np.mean(scores))
-    with _quiet():
-        html = snapshot.get_html_str(as_iframe=False)
-    return DriftResult(
-        drifted=score > limit,
-        reason=Verdict.DRIFTED if score > limit else Verdict.STABLE,
-        score=score,
-        limit=limit,
-        n_reference=len(reference),
-        n_current=len(current),
-        columns={**columns, "prompt": score},
-        html=html,
-    )
-
-
-def limit_at(rows: int, score_limit: float) -> float:
-    """Return the limit for `rows` on each side: the given one, or the noise bound if higher.
-
-    The classifier is scored on half of the rows, m of each side; the AUC of m against m of the same
-    kind has variance (2m + 1) / 12m^2 (Mann-Whitney).
-    """
-    half = max(1, rows // 2)
-    noise = math.sqrt((2 * half + 1) / (12 * half**2))
-    return min(0.99, max(score_limit, 0.5 + NOISE_DEVIATIONS * noise))
-
-
-def _prompts(table: pd.DataFrame) -> pd.Series:
-    prompts = table["prompt"].dropna().astype(str)
-    return prompts[prompts.str.strip() != ""].reset_index(drop=True)
-
-
-def _described(prompts: pd.Series) -> pd.DataFrame:
-    words = prompts.str.count(r"\w+")
-    letters = prompts.str.count(r"[^\W\d_]")
-    return pd.DataFrame(
-        {
-            "prompt": prompts,
-            # Logarithm: a few pasted documents would else be all that a distance sees.
-            "log_words": np.log1p(words),
-            "letter_share": letters / prompts.str.len(),
-            "question": prompts.str.contains("?", regex=False).astype(float),
+    def to_dict(self) -> dict[str, object]:
+        return {
+            "week": self.week,
+            "verdict": str(self.verdict),
+            "remedy": str(self.remedy),
+            "why": self.why,
+            "findings": [vars(found) | {"stream": str(found.stream)} for found in self.findings],
         }
-    ).reset_index(drop=True)
 
 
-def _report(
-    before: pd.DataFrame, now: pd.DataFrame, limit: float, text_only: bool = False
-) -> tuple[Any, dict[str, float]]:
-    """Return Evidently's snapshot and the score of every column."""
-    with _quiet():
-        from evidently import DataDefinition, Dataset, Report
-        from evidently.metrics import ValueDrift
+@dataclass
+class Baseline:
+    """Weeks in which nothing changed, and what one of them reaches against the others."""
 
-    shapes = [] if text_only else [name for name in before.columns if name != "prompt"]
-    definition = DataDefinition(text_columns=["prompt"], numerical_columns=shapes)
-    metric: Any = ValueDrift  # its fields are not in its signature
-    metrics = [metric(column="prompt", method=TEXT_METHOD, threshold=limit)]
-    metrics += [metric(column=name, method=SHAPE_METHOD, threshold=SHAPE_LIMIT) for name in shapes]
-    with _quiet():
-        snapshot = Report(metrics).run(
-            Dataset.from_pandas(now[["prompt", *shapes]], data_definition=definition),
-            Dataset.from_pandas(before[["prompt", *shapes]], data_definition=definition),
+    table: pd.DataFrame
+    seed: int
+    _normal: dict[tuple[Stream, int], Normal] = field(default_factory=dict)
+
+    @property
+    def weeks(self) -> list[str]:
+        return sorted(self.table["week"].unique())
+
+    def normal(self, stream: Stream, rows: int, max_rows: int) -> Normal:
+        """What weeks and draws of `rows` rows reach against all others."""
+        if (stream, rows) not in self._normal:
+            random = np.random.RandomState(self.seed)
+            table = usable(self.table, stream)
+            parts = {True: self._weeks(table), False: self._draws(table, rows, random)}
+            if stream in SHARES:
+                parts[False] = []
+            found: dict[bool, list[float]] = {True: [], False: []}
+            for whole, masks in parts.items():
+                for mask in masks:
+                    effect = measure(
+                        stream,
+                        cut(table[~mask], max_rows, random),
+                        cut(table[mask], rows, random),
+                        random,
+                    )
+                    if effect.value is not None:
+                        found[whole].append(effect.value / effect.chance)
+            self._normal[stream, rows] = Normal(tuple(found[True]), tuple(found[False]))
+        return self._normal[stream, rows]
+
+    def _weeks(self, table: pd.DataFrame) -> list[np.ndarray]:
+        """Masks of its weeks, where there are enough of them."""
+        sizes = table["week"].value_counts()
+        weeks = sorted(sizes.index[sizes >= MIN_PART])
+        if len(weeks) < MIN_WEEKS:
+            return []
+        return [(table["week"] == week).to_numpy() for week in weeks]
+
+    def _draws(
+        self, table: pd.DataFrame, rows: int, random: np.random.RandomState
+    ) -> list[np.ndarray]:
+        """Masks of random conversations, of `rows` rows or half of what there is."""
+        codes, names = pd.factorize(table["conversation"].astype(str))
+        sizes = np.bincount(codes)
+        wanted = min(rows, len(table) // 2)
+        masks = []
+        for _ in range(DRAWS):
+            order = random.permutation(len(names))
+            taken = order[: 1 + int(np.searchsorted(np.cumsum(sizes[order]), wanted))]
+            mask = np.isin(codes, taken)
+            if min(mask.sum(), (~mask).sum()) >= MIN_PART:
+                masks.append(mask)
+        return masks
+
+
+def judge_weeks(
+    table: pd.DataFrame,
+    trained: Sequence[str],
+    current: Sequence[str],
+    policy: Policy,
+    seed: int,
+    looks: Mapping[str, int] | None = None,
+) -> list[Judged]:
+    """Judge the weeks `current`, oldest first.
+
+    `table` is that of effects.observed over all weeks. `looks` says that a week is judged for the
+    second time (2), the third, because its content is another than before.
+    """
+    asked = Baseline(_newest_weeks(table, trained), seed)
+    answered: dict[tuple[str, ...], Baseline] = {}
+    main = {str(week): main_model(part) for week, part in table.groupby("week")}
+    on: set[Stream] = set()
+    changed: dict[Stream, set[str]] = {stream: set() for stream in Stream}
+    judged = []
+    for week in sorted(current):
+        rows = table[table["week"] == week]
+        model = main[week]
+
+        def baseline_of(stream: Stream, week: str = week, model: str = model) -> Baseline:
+            if stream in OF_PROMPTS:
+                return asked
+            weeks = [w for w, m in main.items() if m == model and w < week]
+            weeks = [w for w in sorted(weeks) if w not in changed[stream]][:BASELINE_WEEKS]
+            key = (model, *weeks)
+            if key not in answered:
+                own = table["week"].isin(weeks) & (table["model_version"] == model)
+                answered[key] = Baseline(table[own], seed)
+            return answered[key]
+
+        look = (looks or {}).get(week, 1)
+        findings = tuple(
+            _finding(
+                stream,
+                rows if stream in OF_PROMPTS else rows[rows["model_version"] == model],
+                baseline_of,
+                stream in on,
+                policy,
+                look,
+            )
+            for stream in Stream
         )
-    values = snapshot.dict()["metrics"]
-    return snapshot, {m["config"]["column"]: float(m["value"]) for m in values}
+        on = {f.stream for f in findings if f.on} | {
+            f.stream for f in findings if f.state is State.UNSEEN and f.stream in on
+        }
+        for stream in on:
+            changed[stream].add(week)
+        judged.append(_judged(week, findings))
+    return judged
 
 
-@contextmanager
-def _quiet() -> Generator[None]:
-    """Without Evidently's warnings: its imports are deprecated ones, and its classifier complains
-    of stopping at its 50 rounds, which is how it is built."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def _finding(
+    stream: Stream,
+    rows: pd.DataFrame,
+    baseline_of: Callable[[Stream], Baseline],
+    was_on: bool,
+    policy: Policy,
+    look: int,
+) -> Finding:
+    baseline = baseline_of(stream)
+    before, now = usable(baseline.table, stream), usable(rows, stream)
+
+    def unseen(why: str) -> Finding:
+        return Finding(stream, State.UNSEEN, None, None, None, len(now), len(before), why)
+
+    if stream not in OF_PROMPTS and len(baseline.weeks) < MIN_ANSWERED_WEEKS:
+        return unseen(f"fewer than {MIN_ANSWERED_WEEKS} earlier weeks of the same model")
+    if min(len(before), len(now)) < policy.min_rows:
+        return unseen(f"fewer than {policy.min_rows} rows")
+    random = np.random.RandomState(baseline.seed)
+    size = len(now) if stream in SHARES else _size(min(len(now), policy.max_rows))
+    effect = measure(stream, cut(before, policy.max_rows, random), cut(now, size, random), random)
+    if effect.value is None:
+        return unseen("no words to compare")
+    normal = baseline.normal(stream, _size(min(len(now), policy.max_rows)), policy.max_rows)
+    limit: Limit = limit_of(stream, normal, effect.chance, policy, look)
+    state = state_of(effect.value, limit, was_on)
+    return Finding(stream, state, effect.value, limit.raised, limit.cleared, len(now), len(before))
 
 
-def _without_vocabulary(error: ValueError) -> bool:
-    return "empty vocabulary" in str(error) or "no terms remain" in str(error)
+def _judged(week: str, findings: tuple[Finding, ...]) -> Judged:
+    remedy, why = remedy_for({found.stream for found in findings if found.on})
+    words = next(found for found in findings if found.stream is Stream.PROMPT_WORDS)
+    if remedy in (Remedy.RETRAIN, Remedy.RELABEL):
+        return Judged(week, Verdict.DRIFTED, remedy, why, findings)
+    if words.state is State.UNSEEN:
+        few = "rows" in words.why
+        verdict = Verdict.TOO_FEW_ROWS if few else Verdict.NO_SCORE
+        why = f"{words.rows} prompts against {words.compared}: {words.why}; nothing can be said"
+        return Judged(week, verdict, Remedy.TELL, why, findings)
+    verdict = Verdict.CHANGED if remedy is Remedy.TELL else Verdict.STABLE
+    return Judged(week, verdict, remedy, why, findings)
+
+
+def _newest_weeks(table: pd.DataFrame, weeks: Sequence[str]) -> pd.DataFrame:
+    return table[table["week"].isin(sorted(weeks)[-BASELINE_WEEKS:])]
+
+
+def _size(rows: int) -> int:
+    """The next step down."""
+    return int(STEP ** int(np.log(rows) / np.log(STEP) + 1e-9))

@@ -120,6 +120,13 @@ def _user_fields(domain: str, kind: str) -> list[str]:
     return ["user_id", *own]
 
 
+def _erasures(kind: str, intake: Intake) -> dict[str, int]:
+    """How many people asked for it; retrain_on_erasure compares."""
+    if kind != "users":
+        return {}
+    return {"erasure_requests": sum(bool(r["erasure_requested_at"]) for r in intake.rows)}
+
+
 def _publish(
     context: dg.AssetExecutionContext,
     lakefs: LakeFS,
@@ -157,6 +164,7 @@ def _publish(
             ),
             **counted("quarantine_reasons", "reason", intake.reasons()),
             "quarantine_counts": dg.MetadataValue.json(intake.reasons()),
+            **_erasures(kind, intake),
             "files": markdown_table(["file", "rows"], sorted(intake.files().items())),
             **merged.facts[key],
         }

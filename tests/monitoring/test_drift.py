@@ -1,169 +1,146 @@
-import random
 import re
 import sys
+from datetime import timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from ft_assets.monitoring.drift import DriftLimits, Verdict, limit_at, measure_drift
+from ft_assets.monitoring.alarms import Policy, Remedy, State
+from ft_assets.monitoring.drift import Verdict, judge_weeks
+from ft_assets.monitoring.drift_chart import drift_chart
+from ft_assets.monitoring.effects import Stream
+from ft_assets.monitoring.evidently_page import evidently_page
+from ft_assets.raw.sample_feed import write_feed
+from tests.measure_drift import measure_false_alarms
+from tests.monitoring.feed import MONDAY, described, quiet_weeks
+from tests.monitoring.test_effects import COFFEE, LOANS, events, seen
 
-LIMITS = DriftLimits()
-COFFEE = ["latte", "espresso", "oat", "milk", "syrup", "large", "iced", "extra", "shot", "cup"]
-LOANS = [
-    "loan",
-    "mortgage",
-    "interest",
-    "rate",
-    "term",
-    "repay",
-    "account",
-    "balance",
-    "fee",
-    "credit",
-]
-SHARED = [
-    "please",
-    "can",
-    "you",
-    "tell",
-    "me",
-    "how",
-    "the",
-    "order",
-    "is",
-    "going",
-    "for",
-    "my",
-    "new",
-    "one",
-    "today",
-]
-
-
-def prompts(seed: int, rows: int, *topics: list[str], share: float = 1.0) -> pd.DataFrame:
-    """Questions of shared words with some of a topic; `share` of them of the first topic."""
-    pick = random.Random(seed)
-    texts = []
-    for _ in range(rows):
-        topic = topics[0] if pick.random() < share else topics[-1]
-        texts.append(
-            " ".join(pick.choices(SHARED, k=pick.randrange(4, 30)) + pick.choices(topic, k=4)) + "?"
-        )
-    return pd.DataFrame({"prompt": texts, "user": "u"})
+POLICY = Policy(domains=4, min_rows=30)
+WEEKS = [(MONDAY + timedelta(weeks=n)).isoformat() for n in range(12)]
 
 
 @pytest.fixture(scope="module")
-def loans() -> pd.DataFrame:
-    return prompts(0, 900, LOANS)
+def quiet() -> pd.DataFrame:
+    """Eight weeks in which people ask about loans; one in five answers is voted on."""
+    return pd.concat([loans(n) for n in range(8)], ignore_index=True)
 
 
-def test_a_new_topic_is_drift(loans: pd.DataFrame):
-    result = measure_drift(loans, prompts(1, 300, COFFEE, LOANS, share=0.6), LIMITS, seed=0)
-    assert (result.drifted, result.reason) == (True, Verdict.DRIFTED)
-    assert result.score is not None
-    assert result.score > 0.7
-    assert (result.n_reference, result.n_current) == (900, 300)
-    assert result.columns["prompt"] == result.score
+def loans(number: int, *topics: list[str], share: float = 1.0, bad: float = 0.2) -> pd.DataFrame:
+    table = seen(events(number, 120, *(topics or (LOANS,)), share=share, week=WEEKS[number]))
+    dice = np.random.default_rng(number)
+    table[Stream.VOTES] = (dice.random(len(table)) < bad).astype(float)
+    return table
 
 
-@pytest.mark.parametrize("rows", [60, 120, 300])
-def test_the_same_topics_are_stable(loans: pd.DataFrame, rows: int):
-    result = measure_drift(loans, prompts(2, rows, LOANS), LIMITS, seed=0)
-    assert (result.drifted, result.reason) == (False, Verdict.STABLE)
-    assert result.score == pytest.approx(0.5, abs=0.12)
+def judge(quiet: pd.DataFrame, *later: pd.DataFrame, policy: Policy = POLICY, **given):
+    table = pd.concat([quiet, *later], ignore_index=True)
+    current = sorted(set(table["week"]) - set(WEEKS[:8]))
+    return judge_weeks(table, WEEKS[:8], current, policy, 0, **given)
 
 
-def test_sizes_far_apart_do_not_move_the_score(loans: pd.DataFrame):
-    few, many = prompts(3, 80, LOANS), prompts(4, 3000, LOANS)
-    assert measure_drift(few, many, LIMITS, seed=0).score == pytest.approx(0.5, abs=0.12)
-    assert measure_drift(many, few, LIMITS, seed=0).score == pytest.approx(0.5, abs=0.12)
+def test_new_topics_are_found_in_their_first_week_and_the_alarm_lasts_until_they_are_gone(quiet):
+    found = judge(quiet, loans(8), loans(9, COFFEE, LOANS, share=0.6), loans(10), loans(11))
+    assert [week.verdict for week in found] == ["stable", "drifted", "stable", "stable"]
+    assert [week.remedy for week in found] == ["none", "retrain", "none", "none"]
+    assert found[1].of(Stream.PROMPT_WORDS).state is State.ALARM
+    assert found[1].of(Stream.VOTES).state is State.QUIET
 
 
-def test_the_same_seed_gives_the_same_score_and_leaves_the_tables_alone(loans: pd.DataFrame):
-    current, copy = prompts(5, 100, LOANS), prompts(5, 100, LOANS)
-    scores = [measure_drift(loans, current, LIMITS, seed=s).score for s in (1, 1, 2)]
-    assert scores[0] == scores[1] != scores[2]
-    pd.testing.assert_frame_equal(current, copy)
+def test_worse_votes_for_the_same_prompts_ask_for_other_labels(quiet):
+    found = judge(quiet, loans(8, bad=0.75))
+    assert (found[0].verdict, found[0].remedy) == (Verdict.DRIFTED, Remedy.RELABEL)
+    assert found[0].of(Stream.PROMPT_WORDS).state is State.QUIET
+    assert "votes" in found[0].why
+    better = judge(quiet, loans(8, bad=0.0))
+    assert better[0].remedy is Remedy.NONE
 
 
-@pytest.mark.parametrize(("before", "now"), [(49, 200), (200, 49), (0, 0)])
-def test_too_few_rows_are_not_called_stable(before: int, now: int):
-    result = measure_drift(prompts(1, before, LOANS), prompts(2, now, COFFEE), LIMITS, seed=0)
-    assert (result.reason, result.score, result.drifted, result.html) == (
-        Verdict.TOO_FEW_ROWS,
-        None,
-        False,
-        "",
+def test_another_model_is_not_judged_by_the_answers_of_the_one_before(quiet):
+    found = judge(quiet, loans(8, bad=0.75).assign(model_version="other"))
+    assert found[0].remedy is Remedy.NONE
+    assert found[0].of(Stream.VOTES).state is State.UNSEEN
+    assert "same model" in found[0].of(Stream.VOTES).why
+
+
+def test_a_change_of_form_alone_is_told(quiet):
+    longer = loans(8)
+    longer[Stream.PROMPT_LENGTH] += 2.0
+    found = judge(quiet, longer)
+    assert (found[0].verdict, found[0].remedy) == (Verdict.CHANGED, Remedy.TELL)
+
+
+def test_too_few_rows_are_not_called_stable(quiet):
+    found = judge(quiet, loans(8, COFFEE).head(20))
+    assert (found[0].verdict, found[0].remedy) == (Verdict.TOO_FEW_ROWS, Remedy.TELL)
+    wordless = loans(8).assign(prompt="? !")
+    assert judge(quiet, wordless)[0].verdict is Verdict.NO_SCORE
+
+
+def test_looking_again_raises_the_limit_and_the_same_seed_gives_the_same_verdict(quiet):
+    once, again, third = (
+        judge(quiet, loans(8), looks=looks)[0] for looks in ({}, {WEEKS[8]: 1}, {WEEKS[8]: 3})
     )
-    assert (result.n_reference, result.n_current) == (before, now)
+    assert once == again
+    words = Stream.ANSWER_LENGTH
+    assert third.of(words).effect == once.of(words).effect
+    assert third.of(words).limit >= once.of(words).limit
 
 
-def test_blank_and_missing_prompts_are_no_rows(loans: pd.DataFrame):
-    blank = pd.DataFrame({"prompt": ["", "  ", None] * 50 + ["loan rate"] * 40})
-    assert measure_drift(loans, blank, LIMITS, seed=0).reason is Verdict.TOO_FEW_ROWS
+def test_a_baseline_of_one_week_still_has_a_limit(quiet):
+    table = pd.concat([quiet[quiet["week"] == WEEKS[0]], loans(8, COFFEE)], ignore_index=True)
+    [found] = judge_weeks(table, WEEKS[:1], WEEKS[8:9], POLICY, 0)
+    assert found.remedy is Remedy.RETRAIN
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "? !",  # no word at all
-        "a b c",  # none that the classifier reads as a word
-        "the and of",  # stop words
-        "loan",  # in all rows, so it tells nothing
-    ],
-)
-def test_texts_without_a_vocabulary_have_no_score(text: str):
-    same = pd.DataFrame({"prompt": [text] * 100})
-    result = measure_drift(same, same, LIMITS, seed=0)
-    assert (result.reason, result.score, result.drifted) == (Verdict.NO_SCORE, None, False)
+def test_a_quiet_season_of_the_sample_feed_raises_nothing_and_its_drift_is_found(tmp_path):
+    """The small version of `python -m tests.measure drift_alarms` and `drift`."""
+    alarms = []
+    for domain in ("finance", "ecommerce"):
+        table = quiet_weeks(tmp_path, domain, 12, 60, seed=1)
+        weeks = sorted(table["week"].unique())
+        assert len(weeks) == 12
+        judged = judge_weeks(table, weeks[:6], weeks[6:], POLICY, 0)
+        alarms += [week.remedy for week in judged if week.remedy is not Remedy.NONE]
+    assert len(alarms) <= 1
+    assert Remedy.RETRAIN not in alarms
+    write_feed(tmp_path / "drifting", 0, ["ecommerce"])
+    table = described(tmp_path / "drifting", "ecommerce")
+    weeks = sorted(table["week"].unique())
+    assert judge_weeks(table, weeks[:9], weeks[9:10], Policy(domains=4), 0)[0].remedy == "retrain"
 
 
-def test_an_error_that_is_not_about_words_is_raised(loans: pd.DataFrame):
-    with pytest.raises(KeyError, match="prompt"):
-        measure_drift(loans.rename(columns={"prompt": "text"}), loans, LIMITS, seed=0)
+@pytest.mark.slow
+def test_a_year_without_drift_keeps_within_its_budget(capsys):
+    measure_false_alarms(None)
+    told = capsys.readouterr().out.splitlines()[-1]
+    weeks, alarms = map(int, re.findall(r"\d+", told)[:2])
+    assert weeks == 4 * 52
+    assert alarms <= 4
 
 
-def test_a_few_pasted_books_are_not_drift(loans: pd.DataFrame):
-    current = prompts(6, 200, LOANS)
-    current.loc[:3, "prompt"] = "loan interest " * 30_000
-    result = measure_drift(loans, current, LIMITS, seed=0)
-    assert result.reason is Verdict.STABLE
-    # And they do not hide that all others have become longer.
-    longer = current.assign(prompt=current["prompt"] + " " + current["prompt"])
-    assert measure_drift(loans, longer, LIMITS, seed=0).columns["log_words"] > 0.3
-
-
-@pytest.mark.parametrize(
-    ("rows", "limit"),
-    [(50, 0.665), (100, 0.616), (200, 0.6), (2000, 0.6), (1, 0.99)],
-)
-def test_the_limit_is_higher_where_chance_reaches_further(rows: int, limit: float):
-    assert limit_at(rows, 0.6) == pytest.approx(limit, abs=0.001)
-    assert limit_at(rows, 0.9) >= 0.9
-
-
-def test_the_limit_decides(loans: pd.DataFrame):
-    current = prompts(1, 300, COFFEE, LOANS, share=0.6)
-    strict = measure_drift(loans, current, DriftLimits(score_limit=0.95), seed=0)
-    assert (strict.drifted, strict.reason, strict.limit) == (False, Verdict.STABLE, 0.95)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"score_limit": 0.5}, "score_limit must lie between 0.5 and 1, got 0.5"),
-        ({"score_limit": 1.0}, "score_limit must lie between 0.5 and 1, got 1.0"),
-        ({"min_rows": 5}, "min_rows must be 10 or more and at most max_rows, got 5 and 2000"),
-        ({"max_rows": 20}, "min_rows must be 10 or more and at most max_rows, got 50 and 20"),
-    ],
-)
-def test_limits_that_make_no_sense_are_refused(wrong: dict[str, float], message: str):
-    with pytest.raises(ValueError, match=message):
-        DriftLimits(**wrong)
-
-
-def test_the_page_is_self_contained_and_nothing_reports_home(loans: pd.DataFrame):
-    html = measure_drift(loans, prompts(2, 100, LOANS), LIMITS, seed=0).html
+def test_evidentlys_page_is_self_contained_and_agrees_on_a_new_topic(quiet):
+    html, scores = evidently_page(quiet, loans(8, COFFEE, LOANS, share=0.6), 0.6, 200, 0)
     assert "<html" in html
     assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']https?://", html)
     assert "evidently.telemetry" not in sys.modules
+    ours = judge(quiet, loans(8, COFFEE, LOANS, share=0.6))[0].of(Stream.PROMPT_WORDS).effect
+    assert scores["prompt"] == pytest.approx(ours, abs=0.12)
+    assert {"response", "prompt_length", "votes"} <= set(scores)
+    wordless = quiet.assign(prompt="? !", response="!")
+    _, without = evidently_page(wordless, wordless, 0.6, 200, 0)
+    assert "prompt" not in without
+    assert "prompt_length" in without
+
+
+def test_the_picture_marks_the_weeks_in_alarm(quiet):
+    weeks = [
+        {**week.to_dict(), "champion": "m"}
+        for week in judge(quiet, loans(8), loans(9, COFFEE, LOANS, share=0.6))
+    ]
+    svg = drift_chart(weeks, "m")
+    assert svg.startswith("<svg")
+    assert svg.count("#c0392b") >= 2
+    assert WEEKS[9] in svg
+    assert 'fill="none"' in drift_chart(weeks, "another")
+    assert drift_chart([], "m") == ""

@@ -1,21 +1,28 @@
 import dagster as dg
 import pytest
 
-from ft_assets.lineage import RETRAINED
-from ft_assets.partitions import WEEKS
 from ft_sensors.drift import retrain_on_drift
-from ft_sensors.worth import ARRIVALS, DRIFT_REPORT
+from tests.sensors.reported import report, run
 
-STABLE = {"drifted": False, "verdict": "stable", "score": 0.51, "cause": "a"}
-DRIFTED = {"drifted": True, "verdict": "drifted", "score": 0.8, "cause": "b"}
+STABLE = {
+    **{"drifted": False, "verdict": "stable", "remedy": "none", "score": 0.51, "limit": 0.6},
+    **{"cause": "a", "newest_week": "2026-09-07", "why": "no stream is above its limit"},
+}
+DRIFTED = STABLE | {
+    **{"drifted": True, "verdict": "drifted", "remedy": "retrain", "score": 0.8, "cause": "b"},
+}
 
 
-def tick(*reports: tuple[str, dict]):
-    with dg.DagsterInstance.ephemeral() as instance:
-        for domain, facts in reports:
-            event = dg.AssetMaterialization(DRIFT_REPORT, partition=domain, metadata=facts)
-            instance.report_runless_asset_event(event)
-        return retrain_on_drift(dg.build_sensor_context(instance=instance))
+@pytest.fixture
+def instance():
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+def tick(instance, *reports: tuple[str, dict]):
+    for domain, facts in reports:
+        report(instance, "drift_report", domain, **facts)
+    return retrain_on_drift(dg.build_sensor_context(instance=instance))
 
 
 @pytest.mark.parametrize(
@@ -25,59 +32,47 @@ def tick(*reports: tuple[str, dict]):
         (("finance", STABLE),),
         (("finance", DRIFTED), ("finance", {**STABLE, "cause": "c"})),
         (("finance", {**STABLE, "verdict": "no_score", "score": 0.0}),),
+        (("finance", {**DRIFTED, "remedy": "relabel"}),),
     ],
 )
-def test_no_retraining(reports):
-    skipped = tick(*reports)
+def test_no_retraining(instance, reports):
+    skipped = tick(instance, *reports)
     assert isinstance(skipped, dg.SkipReason)
     assert "finance: " in str(skipped.skip_message)
 
 
-def test_exactly_the_drifted_domains():
-    requests = tick(("finance", STABLE), ("legal", DRIFTED), ("healthcare", DRIFTED))
+def test_exactly_the_drifted_domains(instance):
+    requests = tick(instance, ("finance", STABLE), ("legal", DRIFTED), ("healthcare", DRIFTED))
     assert isinstance(requests, list)
     assert {request.partition_key for request in requests} == {"legal", "healthcare"}
     for request in requests:
-        assert {key.to_user_string() for key in request.asset_selection or []} == set(RETRAINED)
         assert request.tags["ft/trigger"] == "drift"
+        assert request.tags["ft/cause"] == "drifted: score 0.800 over 0.600"
+        assert request.tags["ft/week"] == "2026-09-07"
 
 
-def test_one_run_for_one_cause():
-    first, again = tick(("legal", DRIFTED)), tick(("legal", DRIFTED), ("legal", DRIFTED))
-    other = tick(("legal", {**DRIFTED, "cause": "c"}))
+def test_one_run_key_for_one_cause(instance):
+    first = tick(instance, ("legal", DRIFTED))
+    again = tick(instance, ("legal", DRIFTED))
+    other = tick(instance, ("legal", {**DRIFTED, "cause": "c"}))
     assert first[0].run_key == again[0].run_key != other[0].run_key
 
 
-def made(instance, asset, partition="legal", **facts):
-    event = dg.AssetMaterialization(asset, partition=partition, metadata=facts)
-    instance.report_runless_asset_event(event)
-
-
-@pytest.mark.parametrize("arrival", [None, *ARRIVALS])
-def test_a_drift_that_was_answered_is_not_paid_for_twice(arrival):
-    """Unless something arrived since the corpus was composed."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        instance.add_dynamic_partitions(WEEKS, ["2026-09-07"])
-        made(instance, "anonymized_logs", "legal|2026-09-07")
-        made(instance, "training_corpus")
-        made(instance, "lora_adapter", adapter="legal@1", cost_summary="9 tokens")
-        made(instance, DRIFT_REPORT, **DRIFTED)
-        if arrival:
-            place = "legal|2026-09-07" if arrival == "anonymized_logs" else "legal"
-            made(instance, arrival, place)
-        found = retrain_on_drift(dg.build_sensor_context(instance=instance))
-    if arrival:
-        assert [request.partition_key for request in found] == ["legal"]
-    else:
-        assert isinstance(found, dg.SkipReason)
-        assert "legal: drifted, but nothing arrived" in found.skip_message
-        assert "legal@1" in found.skip_message
-
-
-def test_a_corpus_that_was_never_trained_on_is_worth_it():
-    with dg.DagsterInstance.ephemeral() as instance:
-        made(instance, "lora_adapter", adapter="legal@1")
-        made(instance, "training_corpus")
-        made(instance, DRIFT_REPORT, **DRIFTED)
-        [request] = retrain_on_drift(dg.build_sensor_context(instance=instance))
-    assert request.partition_key == "legal"
+@pytest.mark.parametrize(
+    ("week", "score", "asks"),
+    [
+        ("2026-09-07", 0.8, False),  # the same week, of other content
+        ("2026-09-14", 0.84, False),
+        ("2026-09-14", 0.86, True),  # worse
+        ("2026-09-21", 0.8, True),  # cooled down
+    ],
+)
+def test_a_domain_cools_down_unless_it_is_worse(instance, week, score, asks):
+    tags = {"ft/trigger": "drift", "ft/domain": "legal"}
+    tags |= {"ft/week": "2026-09-07", "ft/drift_score": "0.800"}
+    run(instance, tags, dg.DagsterRunStatus.SUCCESS)
+    later = {**DRIFTED, "cause": "c", "newest_week": week, "score": score}
+    found = tick(instance, ("legal", later))
+    assert isinstance(found, list) is asks
+    if not asks:
+        assert "cools down for 2 weeks" in str(found.skip_message)
