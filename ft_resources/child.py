@@ -20,12 +20,20 @@ import sys
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def main(arguments: list[str]) -> None:
-    parent, module, *rest = arguments
+def end_with(parent: int) -> None:
+    """Let this process get SIGTERM when its parent, of this process id, ends. Linux alone.
+
+    Raises SystemExit when it has ended already.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != int(parent):  # it died before the kernel knew
+        if os.getppid() != parent:  # it died before the kernel knew
             raise SystemExit(128 + signal.SIGTERM)
+
+
+def main(arguments: list[str]) -> None:
+    parent, module, *rest = arguments
+    end_with(int(parent))
     gc.disable()
     sys.argv = [module, *rest]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

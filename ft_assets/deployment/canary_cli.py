@@ -68,6 +68,7 @@ def simulate_canary(
     from ft_assets.deployment.rollout_plan import plan_of
     from ft_assets.sections import CanarySettings
     from ft_assets.settings import PlatformError
+    from ft_resources.child import end_with
     from ft_resources.gateway.rollout.simulate import SCENARIOS, Trial, simulate
 
     try:
@@ -93,7 +94,7 @@ def simulate_canary(
     if processes == 1:
         found = [simulate(trial, name) for name in wanted]
     else:
-        with ProcessPoolExecutor(processes) as pool:
+        with ProcessPoolExecutor(processes, initializer=end_with, initargs=(os.getpid(),)) as pool:
             found = list(pool.map(simulate, [trial] * len(wanted), wanted))
     if as_json:
         typer.echo(json.dumps([each.to_dict() for each in found], indent=1))
