@@ -22,6 +22,7 @@ RETRY_SECONDS = 600
 
 @dg.sensor(
     name="follow_rollouts",
+    description="What rollouts of the gateway decided, told to Dagster and MLflow once.",
     target=[*MIRRORED, COMPARED],
     minimum_interval_seconds=platform().sensor_interval_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,

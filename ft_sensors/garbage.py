@@ -39,6 +39,7 @@ def status(settings: Platform) -> dg.DefaultScheduleStatus:
     job=collect_garbage,
     cron_schedule=NIGHTLY,
     execution_timezone="UTC",
+    description="What no rule of retention keeps is removed; stopped until there is one.",
     default_status=status(platform()),
 )
 def collect_garbage_nightly(

@@ -21,6 +21,7 @@ FIRST_WEEK = "2000-01-03"  # what claims to be older is a broken clock; intake q
 
 @dg.sensor(
     name="take_up_new_weeks",
+    description="New or changed log lines of the landing zone, taken up by domain and weeks.",
     target=[dg.AssetKey(name) for name in WEEKLY],
     minimum_interval_seconds=platform().sensor_interval_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -71,6 +72,7 @@ def take_up_new_weeks(
 
 @dg.sensor(
     name="take_up_changed_sources",
+    description="Documents, annotations, corrections and users that changed, taken up by domain.",
     target=[dg.AssetKey(name) for name in RAW_OF.values()],
     minimum_interval_seconds=platform().sensor_interval_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,

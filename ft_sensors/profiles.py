@@ -20,6 +20,7 @@ EVENTS_A_TICK = 1000
 
 @dg.sensor(
     name="learn_domain_words",
+    description="The words of every domain, learned again when its static texts change.",
     target=[PROFILES],
     minimum_interval_seconds=platform().seldom_interval_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -53,6 +54,7 @@ def _newest_refs(instance: dg.DagsterInstance, name: str) -> dict[str, Ref]:
 
 @dg.sensor(
     name="screen_early_weeks",
+    description="Weeks that were screened before their domain had a profile, screened again, once.",
     target=[SCREENED],
     minimum_interval_seconds=platform().seldom_interval_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,

@@ -16,6 +16,7 @@ EVENTS_A_TICK = 1000
 
 @dg.sensor(
     name="queue_reviews",
+    description="The review queue and preference pairs of domains with new reactions or decisions.",
     target=[dg.AssetKey(name) for name in NEEDS],
     minimum_interval_seconds=platform().seldom_interval_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,

@@ -16,6 +16,7 @@ def tagger_is_there(instance: dg.DagsterInstance) -> bool:
 
 @dg.sensor(
     name="make_pii_tagger",
+    description="The tagger of names, trained while there is none.",
     target=[PII_TAGGER],
     minimum_interval_seconds=platform().seldom_interval_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
