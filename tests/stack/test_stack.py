@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import lakefs
@@ -39,14 +41,20 @@ SCREENED = "screened_logs"
 
 
 class Running:
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        domains: Sequence[str] = DOMAINS,
+        weeks: int = 3,
+        **changed: Any,
+    ) -> None:
         self.feed = folder / "feed"
-        write_feed(self.feed, weeks=3, events_per_week=40)
+        write_feed(self.feed, domains=[*domains], weeks=weeks, events_per_week=40)
         (folder / "quick.yaml").write_text(RECIPE)
         settings = {
             "state": "state",
             "landing": "landing",
-            "domains": {domain: {} for domain in DOMAINS},
+            "domains": {domain: {} for domain in domains},
             "base_model": {"steps": 40, "cache": f"{PROJECT}/.ft/tests/base_models"},
             "anonymization": {
                 "tagger": {"generated": 600, "epochs": 4, "cache": f"{PROJECT}/.ft/tests/taggers"}
@@ -60,13 +68,14 @@ class Running:
                 for name in ("lakefs", "gateway", "dagster", "mlflow")
             },
             "sensor_interval_seconds": 5,
+            **changed,
         }
         self.file = folder / "platform.yaml"
         self.file.write_text(yaml.safe_dump(settings))
         self.platform = load_platform(self.file)
         self.landing = Path(self.platform.landing_folder)
         self.stack = Stack(self.file, self.platform, mlflow=False)
-        for domain in DOMAINS:
+        for domain in domains:
             self.land(domain, self.feed)
         self.stack.start(lambda text: None)
         self.api = DagsterApi(self.platform.services.dagster.url)
