@@ -6,9 +6,15 @@ STAMP := $(VENV)/.installed
 # After a demo, `make up` shows the demo's world; name your own file to leave it.
 PLATFORM ?= $(if $(wildcard .ft/demo/platform.yaml),.ft/demo/platform.yaml,platform.yaml)
 
+# Compiled by all cores, where pip takes one; without what is hardly ever imported. Packages hold
+# templates and files for other Pythons, which do not compile.
+NOT_IMPORTED := /tests?/|/plotly/validators/|/transformers/models/(?!auto/|llama/|encoder_decoder/)
+
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export HF_HUB_OFFLINE := 1
+# The tests start hundreds of processes, each of which would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check up bench clean
 .DEFAULT_GOAL := demo
@@ -16,6 +22,7 @@ export HF_HUB_OFFLINE := 1
 $(STAMP): requirements.lock pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
+	$(VENV)/bin/python -m compileall -q -j 0 -x '$(NOT_IMPORTED)' $(VENV)/lib || true
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $(STAMP)
 
