@@ -25,6 +25,9 @@ def end_with(parent: int) -> None:
 
     Raises SystemExit when it has ended already.
     """
+    # Whoever starts a process may ignore or hold back the signal, and that is inherited.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != parent:  # it died before the kernel knew

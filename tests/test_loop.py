@@ -103,6 +103,7 @@ def test_an_adapter_is_safetensors_with_lineage(world: World):
     assert lineage["base_digest"] == world.facts("base_model")["base_digest"]
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_bytes(world: World):
     before, head = world.ref("lora_adapter", "finance"), world.head()
     world.make("lora_adapter", partition="finance")
@@ -295,6 +296,7 @@ def test_people_promote_a_canary_and_everything_follows(world: World, gateway, m
     assert world.lakefs.tagged(world.lakefs.repository, "champion-legal") == corpus
 
 
+@pytest.mark.slow
 def test_people_send_a_poisoned_canary_back(world: World, gateway, monkeypatch):
     """It passes the gate: its loss is fine. Only people can tell."""
     serving = champion(world, "legal")

@@ -1,5 +1,7 @@
 import gzip
 
+import pytest
+
 from ft_assets.adapters.general_text import (
     HELD_OUT,
     MAX_DOCUMENT,
@@ -11,6 +13,7 @@ from ft_assets.adapters.general_text import (
 )
 
 
+@pytest.mark.slow
 def test_own_text_is_english_prose_written_once(tmp_path):
     documents = own_documents()
     assert sum(map(len, documents)) > 1_000_000

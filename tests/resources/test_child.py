@@ -10,7 +10,9 @@ import pytest
 CHILD = [sys.executable, "-m", "ft_resources.child"]
 WAITING = "import signal, sys, time; print(*sys.argv, flush=True); time.sleep(60)"
 PARENT = """
-import os, subprocess, sys
+import os, signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 subprocess.Popen([sys.executable, "-m", "ft_resources.child", str(os.getpid()), "waiting", "a"])
 input()
 """

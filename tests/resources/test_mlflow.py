@@ -5,12 +5,15 @@ import sys
 
 MAKE = """
 import sys
+import pytest
+
 from ft_resources.mlflow import MlflowTracking
 uri, artifacts = sys.argv[1:]
 MlflowTracking(tracking_uri=uri, artifacts=artifacts, experiment="e", pages="")._ensure_experiment()
 """
 
 
+@pytest.mark.slow
 def test_runs_that_come_first_together_make_one_database(tmp_path):
     words = [f"sqlite:///{tmp_path}/mlflow/mlflow.db", str(tmp_path / "artifacts")]
     runs = [

@@ -241,7 +241,7 @@ def test_a_killed_trainer_publishes_nothing(running):
 
 
 def test_a_killed_run_worker_publishes_nothing_and_takes_its_trainer_along(running):
-    head, before = running.head(), running.facts("lora_adapter", "finance")
+    before = running.facts("lora_adapter", "finance")
     trainers: list[int] = []
 
     def worker(run_id: str) -> int | None:
@@ -256,7 +256,6 @@ def test_a_killed_run_worker_publishes_nothing_and_takes_its_trainer_along(runni
 
     run_id = _killed(running, worker)
     running.until(lambda: _ended(trainers[0]), "the trainer to end", 30)
-    assert running.head() == head
     assert running.facts("lora_adapter", "finance") == before
     # A lost worker is no answer: Dagster tries the run again, and that one succeeds.
     run = running.until(

@@ -125,7 +125,7 @@ def test_a_key_ends_with_its_file(many, secret):
 
 def test_the_log_names_the_caller_and_no_key(many):
     ask(many, LAWYER)
-    assert '"caller": "law"' in many.log
+    assert '"caller":"law"' in many.log
     assert not [key for key in (LAWYER, SHORT, "shared-key") if key in many.log]
 
 

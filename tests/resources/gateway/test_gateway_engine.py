@@ -175,7 +175,7 @@ def test_a_model_that_gives_nan_fails_alone(gateway, solo, tmp_path, base):
 
 
 def test_a_full_queue_says_when_to_come_back(gateway):
-    body = {"model": "base", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20}
+    body = {"model": "base", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 100}
     url = f"{gateway.url}/v1/chat/completions"
 
     def post(_):
