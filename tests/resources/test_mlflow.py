@@ -3,10 +3,10 @@
 import subprocess
 import sys
 
-MAKE = """
-import sys
 import pytest
 
+MAKE = """
+import sys
 from ft_resources.mlflow import MlflowTracking
 uri, artifacts = sys.argv[1:]
 MlflowTracking(tracking_uri=uri, artifacts=artifacts, experiment="e", pages="")._ensure_experiment()
