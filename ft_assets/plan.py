@@ -119,9 +119,9 @@ def print_plan(
     if not stale:
         console.print("nothing is stale")
         return
-    table = Table(title="Stale, and what making it would take")
+    table = Table(title="Stale, and what making it would take; ? is not known before it ran once")
     for head in ("domain", "asset", "partitions", "because", "rows", "minutes", currency, "kWh"):
-        table.add_column(head, overflow="fold", no_wrap=head == "asset")
+        table.add_column(head, overflow="fold", no_wrap=head in ("domain", "asset"))
     for (domain, asset), group in _grouped(stale).items():
         reasons = list(dict.fromkeys(why for one in group for why in one.why))
         more = f"; and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
@@ -326,5 +326,5 @@ def _grouped(stale: Sequence[Stale]) -> dict[tuple[str, str], list[Stale]]:
 
 def _number(value: float | None) -> str:
     if value is None:
-        return "no estimate yet"
+        return "?"
     return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
