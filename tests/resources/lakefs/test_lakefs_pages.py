@@ -551,7 +551,7 @@ def test_a_commit_is_compared_with_each_parent(browser, branch, repository):
 
 
 def test_more_changes_to_compare_than_one_page(browser, full):
-    page = browser.read(f"/repositories/{full.repo_id}/compare?ref=main&compare=full")
+    page = browser.read(f"/repositories/{full.repo_id}/compare?ref=full~1&compare=full")
     assert f"({len(FULL)})" in page.text
     found = [name for name in page.links if name in FULL]
     page = browser.read(page.links["Next page"])
