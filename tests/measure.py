@@ -7,7 +7,7 @@ usual: what is unusual in single weeks against the weeks before, and how often c
 Without a folder the sample feed is measured.
 """
 
-import sys
+import argparse
 import tempfile
 import warnings
 from datetime import UTC, datetime
@@ -122,22 +122,25 @@ def _share_outside(weeks: int, ratio: float, shift: float, trials: int = 20_000)
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["drift", "drift_alarms", "usual"])
+    parser.add_argument("data", nargs="?", type=Path)
+    asked = parser.parse_args()
     warnings.simplefilter("ignore")
+    if asked.what == "drift_alarms" and asked.data is None:
+        measure_false_alarms(None)
+        return
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if len(sys.argv) > 2:
-            data = Path(sys.argv[2])
-        else:
-            data = folder / "feed"
+        data = asked.data
+        if data is None:
+            data = Path(name) / "feed"
             write_feed(data)
-        if sys.argv[1] == "usual":
+        if asked.what == "usual":
             measure_usual(data)
-        elif sys.argv[1] == "drift_alarms" and len(sys.argv) == 2:
-            measure_false_alarms(None)
-        else:
-            tables = observed_feed(data, {d: logs_of(data, d) for d in domains_of(data)})
-            found = {"drift": measure_first_weeks, "drift_alarms": measure_false_alarms}
-            found[sys.argv[1]](tables)
+            return
+        tables = observed_feed(data, {d: logs_of(data, d) for d in domains_of(data)})
+        found = {"drift": measure_first_weeks, "drift_alarms": measure_false_alarms}
+        found[asked.what](tables)
 
 
 if __name__ == "__main__":
