@@ -3,7 +3,8 @@
 import json
 import math
 import os
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from ft_assets.settings import Platform
-    from ft_resources.gateway.rollout.simulate import Outcomes, Scenario
+    from ft_resources.gateway.rollout.simulate import Outcomes, Scenario, Trial
 
 canary_app = typer.Typer(help="Canaries: simulate, watch, approve, stop.", no_args_is_help=True)
 
@@ -68,8 +69,7 @@ def simulate_canary(
     from ft_assets.deployment.rollout_plan import plan_of
     from ft_assets.sections import CanarySettings
     from ft_assets.settings import PlatformError
-    from ft_resources.child import end_with
-    from ft_resources.gateway.rollout.simulate import SCENARIOS, Trial, simulate
+    from ft_resources.gateway.rollout.simulate import SCENARIOS, Trial
 
     try:
         if platform.is_file():
@@ -90,12 +90,7 @@ def simulate_canary(
             raise ValueError(f"no scenario {', '.join(unknown)}; there are: {', '.join(SCENARIOS)}")
     except (PlatformError, FileNotFoundError, ValueError) as error:
         raise _failed(error) from None
-    processes = min(workers or os.cpu_count() or 1, len(wanted))
-    if processes == 1:
-        found = [simulate(trial, name) for name in wanted]
-    else:
-        with ProcessPoolExecutor(processes, initializer=end_with, initargs=(os.getpid(),)) as pool:
-            found = list(pool.map(simulate, [trial] * len(wanted), wanted))
+    found = _simulated(trial, wanted, workers or os.cpu_count() or 1)
     if as_json:
         typer.echo(json.dumps([each.to_dict() for each in found], indent=1))
     else:
@@ -103,6 +98,38 @@ def simulate_canary(
         typer.echo(_told(found, daily, share or list(plan.steps)))
     if not all(each.within_bounds for each in found):
         raise typer.Exit(1)
+
+
+def _simulated(trial: "Trial", scenarios: list[str], workers: int) -> "list[Scenario]":
+    """Each kind of rollout of each scenario by itself; progress goes to stderr."""
+    from ft_resources.gateway.rollout.simulate import KINDS, Scenario
+
+    parts = [(scenario, kind) for scenario in scenarios for kind in KINDS]
+    found = {}
+    for part, outcomes in _in_processes(trial, parts, min(workers, len(parts))):
+        found[part] = outcomes
+        typer.echo(f"{len(found)} of {len(parts)}: {' '.join(part)}", err=True)
+    return [
+        Scenario(name, trial.bounds, trial.rollouts, *(found[name, kind] for kind in KINDS))
+        for name in scenarios
+    ]
+
+
+def _in_processes(
+    trial: "Trial", parts: list[tuple[str, str]], processes: int
+) -> "Iterator[tuple[tuple[str, str], Outcomes]]":
+    """In the order in which they end."""
+    from ft_resources.child import end_with
+    from ft_resources.gateway.rollout.simulate import simulate_kind
+
+    if processes == 1:
+        for part in parts:
+            yield part, simulate_kind(trial, *part)
+        return
+    with ProcessPoolExecutor(processes, initializer=end_with, initargs=(os.getpid(),)) as pool:
+        futures = {pool.submit(simulate_kind, trial, *part): part for part in parts}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
 
 
 def _told(found: "list[Scenario]", reactions_per_day: float, shares: list[float]) -> str:

@@ -23,6 +23,7 @@ from ft_resources.gateway.rollout.ledger import Ledger
 
 CHUNK = 64  # conversations drawn at a time
 BROKEN = 0.2
+KINDS = ("equal", "worse", "broken")
 SCENARIOS = ("iid", "drifting_base_rate", "heavy_users", "changing_shares", "duplicates")
 DRIFT, PERIOD = 0.15, 800  # of the base rate: amplitude, and conversations of one wave
 USERS = 300  # of a rollout with heavy users; the first ones talk most
@@ -116,19 +117,23 @@ class Scenario:
 
 def simulate(trial: Trial, scenario: str) -> Scenario:
     """Raises ValueError for an unknown scenario."""
+    outcomes = [simulate_kind(trial, scenario, kind) for kind in KINDS]
+    return Scenario(scenario, trial.bounds, trial.rollouts, *outcomes)
+
+
+def simulate_kind(trial: Trial, scenario: str, kind: str) -> Outcomes:
+    """Rollouts of one of KINDS, which are independent of those of the others.
+
+    Raises ValueError for an unknown scenario or kind.
+    """
     if scenario not in SCENARIOS:
         raise ValueError(f"scenario must be one of {', '.join(SCENARIOS)}, got {scenario!r}")
-    place = SCENARIOS.index(scenario)
-    outcomes = [
-        judge(
-            trial,
-            STREAMS[scenario](trial, loss, np.random.default_rng([trial.seed, place, kind])),
-            at_limit=kind < 2,
-            seed=[trial.seed, place, kind, 1],
-        )
-        for kind, loss in enumerate((0.0, trial.bounds.margin, BROKEN))
-    ]
-    return Scenario(scenario, trial.bounds, trial.rollouts, *outcomes)
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    seed = [trial.seed, SCENARIOS.index(scenario), KINDS.index(kind)]
+    loss = {"equal": 0.0, "worse": trial.bounds.margin, "broken": BROKEN}[kind]
+    stream = STREAMS[scenario](trial, loss, np.random.default_rng(seed))
+    return judge(trial, stream, at_limit=kind != "broken", seed=[*seed, 1])
 
 
 class Stream:
