@@ -73,6 +73,10 @@ class Backend(Protocol):
         """Requests (waiting, running)."""
         ...
 
+    def busy(self) -> bool:
+        """Whether one more request would wait for others to end."""
+        ...
+
     def adapters_at_work(self) -> tuple[set[str], set[str]]:
         """Adapters with requests that (run, wait)."""
         ...

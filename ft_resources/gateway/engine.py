@@ -145,6 +145,10 @@ class Engine:
         with self._wake:
             return len(self._waiting), sum(len(c.rows) for c in self._cohorts)
 
+    def busy(self) -> bool:
+        """Whether one more request would wait for others to end."""
+        return sum(self.load()) >= MAX_ROWS
+
     def adapters_at_work(self) -> tuple[set[str], set[str]]:
         with self._wake:
             running = {row.job.adapter for cohort in self._cohorts for row in cohort.rows}

@@ -133,6 +133,10 @@ class Vllm:
         with self._lock:
             return 0, self._running.total()
 
+    def busy(self) -> bool:
+        with self._lock:
+            return self._running.total() >= self._max_running
+
     def adapters_at_work(self) -> tuple[set[str], set[str]]:
         with self._lock:
             return {name for name, count in self._running.items() if name and count}, set()

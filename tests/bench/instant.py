@@ -72,6 +72,9 @@ class InstantEngine:
     def load(self) -> tuple[int, int]:
         return 0, 0
 
+    def busy(self) -> bool:
+        return False
+
     def adapters_at_work(self) -> tuple[set[str], set[str]]:
         return set(), set()
 

@@ -1,8 +1,9 @@
 """Copies of requests for a candidate that nobody sees yet; its answers are looked at and dropped.
 
-A copy is made after its request was answered, one at a time, and only while nothing waits; it is
-given up when a request has to wait. Only adapters whose domain is in shadow get any. Not mirrored:
-answers of the canary's own, of probes, and of requests that a caller pinned to an adapter.
+A copy is made after its request was answered, one at a time, and only while the engine has room; it
+is given up when a request comes that has none. Only adapters whose domain is in shadow get any. Not
+mirrored: answers of the canary's own, of probes, and of requests that a caller pinned to an
+adapter.
 """
 
 import random
@@ -30,7 +31,7 @@ class Mirror:
         self._since = 0.0
 
     def give_way(self) -> None:
-        if self._running is not None and self._gateway.engine.load()[0]:
+        if self._running is not None and self._gateway.engine.busy():
             self._running.cancelled = True
             self._running = None
 
@@ -45,7 +46,7 @@ class Mirror:
         began = time.monotonic()
         if self._running is not None and began - self._since < GIVE_UP_SECONDS:
             return
-        if self._gateway.engine.load()[0]:
+        if self._gateway.engine.busy():
             return
         question = "\n".join(message["content"] for message in ask.messages)
         rollout, slow = machine.rollout, machine.plan.slow_seconds

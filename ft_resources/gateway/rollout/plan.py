@@ -17,7 +17,7 @@ class Plan:
     guardrails: Mapping[str, float] = field(default_factory=lambda: dict(GUARDRAILS))
     slow_seconds: float = 30.0  # an answer that took longer is slow
     shadow_answers: int = 20  # mirrored answers before anybody sees the canary; 0: no shadow
-    shadow_share: float = 0.2  # of the requests, while nothing waits
+    shadow_share: float = 0.2  # of the requests, while the engine has room
     steps: tuple[float, ...] = (0.01, 0.05, 0.1, 0.25, 0.5)
     step_answers: int = 50  # canary answers before the next step
     step_seconds: float = 0.0  # and at least this long

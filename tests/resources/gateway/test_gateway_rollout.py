@@ -2,6 +2,7 @@
 
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -85,6 +86,21 @@ def test_liked_it_becomes_champion_by_itself(stage):
     metrics = requests.get(f"{stage.running.url}/metrics", timeout=10).text
     assert 'ft_canary_state{domain="legal",state="champion"} 1.0' in metrics
     assert 'ft_rollouts_ended_total{domain="legal",state="champion"} 1.0' in metrics
+
+
+def test_clients_that_never_pause_do_not_keep_a_candidate_in_shadow(stage):
+    plan = {**PLAN, "shadow_answers": 1000, "guardrails": {}}
+    stage.client.begin_rollout("legal", stage.candidate, plan)
+
+    def talk(client: int) -> None:
+        gateway = GatewayClient(stage.running.url, world.ADMIN_KEY, world.SIGNING_KEY)
+        for turn in range(25):
+            gateway.chat("legal", "Hi", max_tokens=8, session_id=f"busy-{client}-{turn}")
+
+    with ThreadPoolExecutor(4) as clients:
+        list(clients.map(talk, range(4)))
+    assert stage.client.rollout("legal")["mirrored"] >= 25
+    stage.client.abort("legal", "test", "enough")
 
 
 def test_disliked_it_is_gone_with_the_deciding_feedback(stage):
