@@ -7,7 +7,8 @@ its digest, or cannot be read, is passed over in favour of the one before. No fs
 machine leaves half written is told by its digest.
 
 Checkpoints are taken by time: when 2 % of the estimated whole has passed since the last one, but
-not before ten times what the last one cost. Only trainings of a few seconds come near that.
+not before ten times what one costs. Only trainings of a few seconds come near that. The cheapest
+one counts: a moment in which the disk is busy must not put off the next.
 """
 
 import hashlib
@@ -38,7 +39,7 @@ class Checkpoints:
             if other != self._folder:
                 shutil.rmtree(other)
         self._report = report
-        self._cost = 0.0  # seconds
+        self._costs: list[float] = []  # seconds of each
         self._began = self._last = time.monotonic()
         self._first_step = 0
 
@@ -60,7 +61,7 @@ class Checkpoints:
         """Whether one should be written after this step."""
         now = time.monotonic()
         whole = (now - self._began) / max(1, step - self._first_step) * steps
-        return now - self._last >= max(LOST_SHARE * whole, COST_RATIO * self._cost)
+        return now - self._last >= max(LOST_SHARE * whole, COST_RATIO * min(self._costs, default=0))
 
     def write(self, step: int, tensors: dict[str, Any], facts: dict[str, Any]) -> None:
         from safetensors.torch import save_file
@@ -73,7 +74,7 @@ class Checkpoints:
         for old in self._steps()[:-KEPT]:
             shutil.rmtree(old)
         self._last = time.monotonic()
-        self._cost = self._last - began
+        self._costs.append(self._last - began)
 
     def _steps(self) -> list[Path]:
         return sorted(self._folder.glob("step-*"))

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,37 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, harm):
     assert (facts["step"], facts["worse"], tensors["weight.0"][0]) == (2, 2, 2.0)
     assert [facts["event"] for facts in told] == ["checkpoint damaged"]
     assert not newest.exists()
+
+
+def test_a_moment_in_which_the_disk_is_slow_does_not_put_off_the_next(tmp_path, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(checkpoint, "time", clock)
+    monkeypatch.setattr(checkpoint, "published", clock.published)
+    kept = Checkpoints(tmp_path, {"seed": 0}, [].append)
+    written = []
+    for step, cost in enumerate([0.1, 0.1, 0.1, 2.0, 0.1, 0.1], 1):
+        clock.now += 2.0  # 2 % of 25 steps are a second
+        if kept.due(step, 25):
+            clock.cost = cost
+            kept.write(step, {"weight": torch.zeros(1)}, {})
+            written.append(step)
+    assert written == [1, 2, 3, 4, 5, 6]
+    clock.now += 0.9
+    assert not kept.due(7, 25)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = self.cost = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    @contextmanager
+    def published(self, folder: Path) -> Iterator[Path]:
+        folder.mkdir()
+        yield folder
+        self.now += self.cost
 
 
 def test_another_job_finds_no_checkpoint_and_removes_them(base, tmp_path, every_step):
