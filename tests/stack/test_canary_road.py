@@ -11,9 +11,11 @@ import pytest
 
 from ft_assets.deployment.traffic import Crowd, Traffic
 from ft_assets.lineage import RETRAINED
+from ft_assets.raw import schema
 from ft_assets.raw.sample_feed import write_feed
 from ft_resources import secrets
 from ft_resources.gateway.client import GatewayClient
+from tests.measure import rows
 from tests.stack.test_stack import Running
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.filterwarnings("ignore")]
@@ -73,10 +75,14 @@ def people(running, likes, seed, states):
     def state():
         return running.gateway.rollout(DOMAIN)["state"]
 
+    # Others than those of the newest weeks would be drift, and one more training.
+    told = rows(running.landing, DOMAIN, "logs", schema.Interaction)
+    newest = sorted({row["week"] for row in told})[-3:]
+    asked = [row["prompt"] for row in told if row["week"] in newest]
     deadline = time.monotonic() + SECONDS
     while state() not in states:
         assert time.monotonic() < deadline, running.gateway.rollout(DOMAIN)
-        crowd = Crowd(likes, otherwise=0.0, max_tokens=4)
+        crowd = Crowd(likes, otherwise=0.0, max_tokens=4, prompts=asked)
         Traffic(client, DOMAIN, crowd, seed).run(200, 2, lambda: state() in states)
         seed += 1
     return state()
