@@ -43,7 +43,7 @@ CANARY = {
 # What is asked here is the road, not the gate: a candidate of 20 steps may be a little worse.
 EVALUATION = {
     **{"min_rows": 5, "max_rows": 40, "generate_rows": 2, "max_new_tokens": 4},
-    **{"margin_nats": 0.15, "slice_margin_nats": 5.0, "max_general_ratio": 50.0},
+    **{"margin_nats": 0.1, "slice_margin_nats": 5.0, "max_general_ratio": 50.0},
 }
 
 
