@@ -29,7 +29,7 @@ from ft_assets.adapters.device import choose_precision
 from ft_assets.adapters.general_text import (
     SEPARATOR,
     read_documents,
-    split_held_out,
+    split_documents,
     write_general_text,
 )
 from ft_assets.adapters.job import Progress, published, running_job
@@ -37,7 +37,7 @@ from ft_assets.adapters.tokens import IGNORED, Message, encode_conversations, en
 from ft_assets.adapters.workers import Batch, Map, add_gradients, row_workers
 from ft_resources.adapter_format import base_digest
 
-MAKING = 2  # raise when the same spec gives another model
+MAKING = 3  # raise when the same spec gives another model
 VOCABULARY = 2_048
 CONTEXT = 512
 SIZES = {"whole": (128, 352), "half": (80, 224)}  # of a hidden state, and inside a block
@@ -166,9 +166,9 @@ def _make(folder: Path, texts: list[Path], spec: BaseSpec, progress: Progress) -
 
     began = time.monotonic()
     documents = _sample(read_documents(texts), TRAIN_CHARACTERS)
-    train, held_out = split_held_out(documents)
-    tokenizer = make_tokenizer(_sample(train, VOCABULARY_CHARACTERS))
-    ids, labels = _rows(tokenizer, train, spec.seed)
+    split = split_documents(documents)
+    tokenizer = make_tokenizer(_sample(split.train, VOCABULARY_CHARACTERS))
+    ids, labels = _rows(tokenizer, split.train, spec.seed)
     progress({"stage": "base_model", "tokens": int(ids.size), "vocabulary": len(tokenizer)})
 
     model = _new_model(tokenizer, spec.seed, spec.size)
@@ -180,8 +180,8 @@ def _make(folder: Path, texts: list[Path], spec: BaseSpec, progress: Progress) -
     record = {
         "spec": {**asdict(spec), "text": [file.name for file in texts]},
         "parameters": sum(p.numel() for p in model.parameters()),
-        "train_documents": len(train),
-        "held_out_documents": len(held_out),
+        "train_documents": len(split.train),
+        "held_out_documents": len(split.validation) + len(split.test),
         "train_loss": losses,
         "seconds": round(time.monotonic() - began, 2),
         "torch": torch.__version__,

@@ -6,7 +6,8 @@ our own. It is technical and small: enough for a tiny model, no substitute for a
 The text differs between Python versions, so its digest is part of what a base model is made of.
 
 Also here: how text files are read (documents divided by <|endoftext|>) and which documents are
-held out, so that the base model, the replay of a training and the forgetting test agree on it.
+for training, validation and test, so that the base model, the replay of a training, its limit on
+what is forgotten and the forgetting test agree on it.
 """
 
 import ast
@@ -17,10 +18,11 @@ import random
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 SEPARATOR = "<|endoftext|>"
-HELD_OUT = 32  # one document in so many is never trained on
+HELD_OUT = 32  # one document in so many is for the test, another one for validation
 MAX_DOCUMENT = 8_000  # characters; a longer text is cut between paragraphs
 MIN_DOCSTRING = 160  # characters; shorter ones are labels rather than prose
 MIN_PROSE = 0.75  # share of letters and spaces; below it is tables and code
@@ -56,13 +58,25 @@ def read_documents(files: Iterable[Path]) -> list[str]:
     return documents
 
 
-def split_held_out(documents: list[str]) -> tuple[list[str], list[str]]:
-    """Return (to train on, held out). A document is on the same side in every list it is in."""
-    train, held_out = [], []
+@dataclass(frozen=True)
+class Split:
+    """Documents by what they are for. Those of validation and test are never trained on: a base
+    knows what it was trained on too well to show what it forgets."""
+
+    train: list[str]
+    validation: list[str]  # a training is held to its limit by them
+    test: list[str]  # the evaluation looks at them
+
+
+def split_documents(documents: list[str]) -> Split:
+    """A document is on the same side in every list it is in."""
+    split = Split([], [], [])
     for document in documents:
         digest = hashlib.sha256(document.encode("utf-8")).digest()
-        (train if int.from_bytes(digest[:4]) % HELD_OUT else held_out).append(document)
-    return train, held_out
+        place = int.from_bytes(digest[:4]) % HELD_OUT
+        side = {0: split.test, 1: split.validation}.get(place, split.train)
+        side.append(document)
+    return split
 
 
 def _pieces(document: str) -> Iterator[str]:

@@ -2,11 +2,10 @@
 
 A corpus has two parts: rows that are new since the adapter it goes on from was trained, and
 `history`, rows of the weeks that adapter has seen. General text has two as well: rows that are
-replayed, and rows on which a training measures what general ability it costs. Neither is the
-held-out text of the evaluation (see general_text.py).
+replayed, and rows on which a training measures what general ability it costs, which the embedded
+base has not seen either. Neither is the test text of the evaluation (see general_text.py).
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Collection, Iterator
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from ft_assets.adapters.general_text import read_documents, split_held_out
+from ft_assets.adapters.general_text import read_documents, split_documents
 from ft_assets.adapters.recipe import Recipe
 from ft_assets.adapters.tokens import (
     IGNORED,
@@ -33,8 +32,7 @@ from ft_assets.adapters.workers import Batch
 from ft_assets.corpus.token_cache import CacheKey, TokenRow, cached_tokens
 
 REPLAY_CHARACTERS = 4_000_000  # of general text that are encoded, at most
-MEASURED = 32  # one document of general text in so many is measured on, not replayed
-MEASURED_TOKENS = 16_384  # of them, at most
+MEASURED_CHARACTERS = 64_000  # of general text, at most: some 16,000 tokens
 ENCODED_AT_ONCE = 256  # conversations
 
 
@@ -151,36 +149,49 @@ def read_corpus(
 
 def read_general(files: list[Path], tokenizer: Any, recipe: Recipe) -> General:
     """Pack general text. Raises ValueError when it has no document to replay or to measure on."""
-    documents, _ = split_held_out(read_documents(files))
-    replay, measured, characters = [], [], 0
-    for i in np.random.default_rng(0).permutation(len(documents)):
-        document = documents[i]
-        # Other bytes of the digest than split_held_out looks at.
-        digest = hashlib.sha256(document.encode("utf-8")).digest()
-        if int.from_bytes(digest[8:12]) % MEASURED == 0:
-            measured.append(document)
-        elif characters < REPLAY_CHARACTERS:
-            replay.append(document)
-            characters += len(document)
+    split = split_documents(read_documents(files))
+    dice = np.random.default_rng(0)
+    replay = _some(split.train, REPLAY_CHARACTERS, dice)
+    measured = _some(split.validation, MEASURED_CHARACTERS, dice)
+    pad = _pad(tokenizer)
 
-    def packed(chosen: list[str]) -> Rows:
+    def packed(documents: list[str]) -> Rows:
+        # Every other document by itself, the rest one after the other: where a document begins
+        # and where it follows another, a model forgets apart, and people ask it in both ways.
+        examples = encode_texts(tokenizer, documents, _end(tokenizer))
         return packed_rows(
-            encode_texts(tokenizer, chosen, _end(tokenizer)), recipe, _pad(tokenizer)
+            [*examples[::2], *_running_on(examples[1::2], recipe.row_tokens)], recipe, pad
         )
 
-    # A token is two characters or more of English: so many are enough, and rarely far too many.
-    measured = measured[: 1 + MEASURED_TOKENS // 16]
-    general = General(packed(replay), _first(packed(measured), MEASURED_TOKENS))
+    general = General(packed(replay), packed(measured))
     if not len(general.replay) or not len(general.measured):
         raise ValueError(
-            f"the general text has {len(documents)} documents to train on, too few to replay some "
-            "and measure on others; name more text in base_model.text"
+            f"the general text has {len(split.train)} documents to replay and "
+            f"{len(split.validation)} to measure on; both need some: name more text in "
+            "base_model.text"
         )
     return general
 
 
-def _first(rows: Rows, tokens: int) -> Rows:
-    return rows.first(max(1, tokens // rows.ids.shape[1]))
+def _some(documents: list[str], characters: int, dice: np.random.Generator) -> list[str]:
+    """Drawn documents, until they have so many characters."""
+    chosen: list[str] = []
+    for i in dice.permutation(len(documents)):
+        if characters <= 0:
+            break
+        chosen.append(documents[i])
+        characters -= len(documents[i])
+    return chosen
+
+
+def _running_on(examples: list[Tokens], row_tokens: int) -> list[Tokens]:
+    """Pieces of a row each, of the examples one after the other."""
+    ids = [i for e in examples for i in e.ids]
+    labels = [i for e in examples for i in e.labels]
+    return [
+        Tokens(ids[at : at + row_tokens], labels[at : at + row_tokens])
+        for at in range(0, len(ids), row_tokens)
+    ]
 
 
 def packed_rows(examples: list[Tokens], recipe: Recipe, pad: int) -> Rows:

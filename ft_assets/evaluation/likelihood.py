@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ft_assets.adapters.device import choose_precision
-from ft_assets.adapters.general_text import read_documents, split_held_out
+from ft_assets.adapters.general_text import read_documents, split_documents
 from ft_assets.adapters.tokens import (
     IGNORED,
     Message,
@@ -123,10 +123,10 @@ def end_token(tokenizer: Any) -> int:
 
 
 def general_windows(tokenizer: Any, files: list[Path], context: int) -> list[Tokens]:
-    _, held_out = split_held_out(read_documents(files))
-    held_out.sort(key=lambda document: hashlib.sha256(document.encode("utf-8")).hexdigest())
+    test = split_documents(read_documents(files)).test
+    test.sort(key=lambda document: hashlib.sha256(document.encode("utf-8")).hexdigest())
     chosen, characters = [], 0
-    for document in held_out:
+    for document in test:
         chosen.append(document)
         characters += len(document)
         if characters > GENERAL_TOKENS * 6:  # more characters than a token has on average

@@ -6,9 +6,10 @@ from ft_assets.adapters.general_text import (
     HELD_OUT,
     MAX_DOCUMENT,
     SEPARATOR,
+    Split,
     own_documents,
     read_documents,
-    split_held_out,
+    split_documents,
     write_general_text,
 )
 
@@ -44,8 +45,10 @@ def test_a_long_document_is_cut_and_nothing_is_lost(tmp_path):
 
 def test_a_document_is_held_out_in_every_list_it_is_in():
     documents = [f"document {i}" for i in range(2_000)]
-    train, held_out = split_held_out(documents)
-    assert sorted(train + held_out) == sorted(documents)
-    assert 0.5 < len(held_out) * HELD_OUT / len(documents) < 2
-    assert split_held_out(list(reversed(documents)))[1] == list(reversed(held_out))
-    assert split_held_out(held_out) == ([], held_out)
+    split = split_documents(documents)
+    assert sorted(split.train + split.validation + split.test) == sorted(documents)
+    for side in (split.validation, split.test):
+        assert 0.5 < len(side) * HELD_OUT / len(documents) < 2
+    again = split_documents(list(reversed(documents)))
+    assert again.test == list(reversed(split.test))
+    assert split_documents(split.validation) == Split([], split.validation, [])

@@ -118,7 +118,22 @@ def test_a_parent_that_does_not_fit_gives_a_fresh_start_and_a_reason(base, paren
         usable_parent(changed, recipe_with(init="continue"), TARGETS, base["base_digest"])
 
 
+def test_general_text_is_read_document_by_document_and_running_on(base):
+    tokenizer = AutoTokenizer.from_pretrained(base["base"])
+    general = read_general([Path(base["replay_text"][0])], tokenizer, recipe_with())
+    for rows in (general.replay, general.measured):
+        assert rows.positions is not None
+        running = (rows.positions == torch.arange(rows.ids.shape[1]).numpy()).all(axis=1)
+        ends = rows.ids[running, :-1] == tokenizer.bos_token_id
+        assert ends.any()  # a document follows another in what is seen as one
+        assert (rows.positions[~running] == 0).sum() > (~running).sum()
+
+
 def test_an_adapter_is_drawn_back_until_general_text_is_kept(base, tmp_path):
+    folder, digest = ensure_base(
+        Path(base["replay_text"][0]).parent, BaseSpec("embedded", steps=60), lambda facts: None
+    )
+    base = {**base, "base": str(folder), "base_digest": digest}  # one that has something to lose
     loose = recipe_with(learning_rate=0.05, replay_share=0.0, max_steps=20, rank=8)
     _, before, _ = train(base, tmp_path / "a", loose)
     limit = {"max_general_rise": 0.02}
