@@ -120,13 +120,12 @@ def test_a_parent_that_does_not_fit_gives_a_fresh_start_and_a_reason(base, paren
 
 def test_general_text_is_read_document_by_document_and_running_on(base):
     tokenizer = AutoTokenizer.from_pretrained(base["base"])
-    general = read_general([Path(base["replay_text"][0])], tokenizer, recipe_with())
-    for rows in (general.replay, general.measured):
-        assert rows.positions is not None
-        running = (rows.positions == torch.arange(rows.ids.shape[1]).numpy()).all(axis=1)
-        ends = rows.ids[running, :-1] == tokenizer.bos_token_id
-        assert ends.any()  # a document follows another in what is seen as one
-        assert (~running).any()
+    rows = read_general([Path(base["replay_text"][0])], tokenizer, recipe_with()).replay
+    assert rows.positions is not None
+    running = (rows.positions == torch.arange(rows.ids.shape[1]).numpy()).all(axis=1)
+    ends = rows.ids[running, :-1] == tokenizer.bos_token_id
+    assert ends.any()  # a document follows another in what is seen as one
+    assert (~running).any()
 
 
 def test_an_adapter_is_drawn_back_until_general_text_is_kept(base, tmp_path):
