@@ -10,13 +10,12 @@ others, and none where nothing ever ran.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import dagster as dg
-from rich.console import Console
-from rich.table import Table
 
 from ft_assets.adapters.cost import HOUR, WATT_HOURS, Prices
 from ft_assets.lineage import WEEKLY
@@ -28,6 +27,7 @@ NEWEST = 5  # runs that an estimate is the median of
 ROWS = "dagster/row_count"
 CODE_VERSION, DATA_VERSION = "dagster/code_version", "dagster/data_version"
 SHOWN = 3  # reasons named of one asset
+DIGITS = {"rows": 0, "minutes": 2, "money": 4, "kwh": 5}  # shown, after the point
 
 
 @dataclass(frozen=True)
@@ -113,30 +113,29 @@ def print_plan(
         told = [asdict(one) for one in stale]
         print(json.dumps({"stale": told, "asked_for": asked, "total": total}, indent=1))
         return
-    console = Console(highlight=False, soft_wrap=True)
     for domain, why in asked.items():
-        console.print(f"{domain}: {why}", markup=False)
+        print(f"{domain}: {why}")
     if not stale:
-        console.print("nothing is stale")
+        print("nothing is stale")
         return
-    table = Table(title="Stale, and what making it would take; ? is not known before it ran once")
-    for head in ("domain", "asset", "partitions", "because", "rows", "minutes", currency, "kWh"):
-        table.add_column(head, overflow="fold", no_wrap=head in ("domain", "asset"))
-    for (domain, asset), group in _grouped(stale).items():
-        reasons = list(dict.fromkeys(why for one in group for why in one.why))
-        more = f"; and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
-        table.add_row(
-            domain or "-",
-            asset,
-            str(len(group)),
-            "; ".join(reasons[:SHOWN]) + more,
-            *(_number(sum_of(group, name)) for name in ("rows", "minutes", "money", "kwh")),
-        )
-    console.print(table)
+    print("Stale, and what making it would take; ? is not known before it ran once")
+    heads = ("partitions", "rows", "minutes", currency, "kWh")
+    for domain, groups in groupby(_grouped(stale).items(), key=lambda group: group[0][0]):
+        columns = "".join(f"{head:>11}" for head in heads)
+        print(f"\n{domain or 'all domains':24}{columns}")
+        for (_, asset), group in groups:
+            numbers = "".join(
+                f"{_number(sum_of(group, name), digits):>11}" for name, digits in DIGITS.items()
+            )
+            print(f"  {asset:22}{len(group):>11}{numbers}")
+            reasons = list(dict.fromkeys(why for one in group for why in one.why))
+            more = f"; and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
+            print(f"    because {'; '.join(reasons[:SHOWN])}{more}")
+    print()
     unknown = (
         f", {total['without_estimate']} without an estimate" if total["without_estimate"] else ""
     )
-    console.print(
+    print(
         f"{len(stale)} partitions, estimated {total['minutes']:.1f} minutes, "
         f"{total['money']:.4f} {currency}, {total['kwh']:.5f} kWh{unknown}"
     )
@@ -324,7 +323,8 @@ def _grouped(stale: Sequence[Stale]) -> dict[tuple[str, str], list[Stale]]:
     return dict(sorted(groups.items(), key=lambda item: item[0][0]))
 
 
-def _number(value: float | None) -> str:
+def _number(value: float | None, digits: int) -> str:
     if value is None:
         return "?"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+    least = 10.0**-digits
+    return f"<{least:.{digits}f}" if 0 < value < least else f"{value:,.{digits}f}"

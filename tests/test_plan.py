@@ -127,6 +127,8 @@ def test_it_is_printed_and_machine_readable(instance, capsys):
     print_plan(found, asked, "EUR", as_json=False)
     text = capsys.readouterr().out
     assert "legal: drift, retrain" in text
-    assert f"{len(found) - 1} without an estimate" in " ".join(text.split())
+    assert f"{len(found) - 1} without an estimate" in text
+    assert "  training_corpus                 1          7" in text
+    assert "    because raw_users has other content" in text
     print_plan([], {}, "EUR", as_json=False)
     assert "nothing is stale" in capsys.readouterr().out
