@@ -12,6 +12,7 @@ torch is not preloaded: training runs in a process of its own.
 """
 
 import multiprocessing
+import signal
 import sys
 from multiprocessing import forkserver
 from typing import Any
@@ -38,6 +39,9 @@ class WarmServicer(server.DagsterApiServer):
 
 
 def main() -> None:
+    # Dagster lets SIGTERM do what SIGINT does, and a shell has what runs in its background ignore
+    # that: `make up &` would have to kill this process.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
     forkserver.ensure_running()  # it imports while the server loads the definitions

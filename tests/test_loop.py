@@ -177,6 +177,7 @@ def test_an_adapter_made_worse_is_not_deployed(world: World, gateway, monkeypatc
     assert gateway.client.routing() == head
 
 
+@pytest.mark.slow
 def test_an_unchanged_adapter_stays_champion(world: World, gateway):
     serving = champion(world, "finance")
     world.make("eval_report", *RELEASE, partition="finance")

@@ -161,6 +161,7 @@ def test_a_full_fine_tune_is_no_adapter(lakefs_server, base, tmp_path):
     assert newest(world.instance, lora_adapter.key, DOMAIN) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["preference", "privacy"])
 def test_every_way_of_training_is_recorded_so_that_it_can_be_repeated(
     lakefs_server, base, tmp_path, monkeypatch, kind

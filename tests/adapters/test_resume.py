@@ -76,6 +76,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(base, tmp_path, every_step,
     assert resumed["step"] == 8
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_leaves_what_the_next_one_goes_on_from(base, tmp_path):
     recipe = Recipe(**{**RECIPE.to_dict(), "max_steps": 120, "eval_every": 1000})
     kept = tmp_path / "checkpoints"

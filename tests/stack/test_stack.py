@@ -24,7 +24,7 @@ from ft_assets.lineage import RETRAINED, WEEKLY
 from ft_assets.publishing import newest
 from ft_assets.raw.sample_feed import write_feed
 from ft_assets.settings import load_platform
-from ft_assets.stack import PROJECT, Stack, free_port
+from ft_assets.stack import PROJECT, STOP_SECONDS, Stack, free_port
 from ft_resources import secrets
 from ft_resources.dagster_api import DagsterApi
 from ft_resources.gateway.client import GatewayClient
@@ -129,10 +129,15 @@ class Running:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
+    # As a shell does with what it starts in the background.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     made = Running(tmp_path_factory.mktemp("stack"))
+    signal.signal(signal.SIGINT, before)
     processes = {p.popen.pid for p in made.stack.processes if p.popen}
     yield made
+    began = time.monotonic()
     made.stack.stop()
+    assert time.monotonic() - began < STOP_SECONDS - 5  # nothing had to be killed
     assert not [pid for pid in processes if psutil.pid_exists(pid)]
 
 

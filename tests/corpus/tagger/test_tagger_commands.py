@@ -1,5 +1,6 @@
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from ft_assets.cli import app
@@ -16,6 +17,7 @@ def run(tmp_path, *words, stdin=None):
     return CliRunner().invoke(app, [*words, "--platform", str(file)], input=stdin)
 
 
+@pytest.mark.slow
 def test_train_says_where_the_tagger_is(tmp_path):
     first = run(tmp_path, "pii", "train")
     assert first.exit_code == 0
