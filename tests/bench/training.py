@@ -39,6 +39,7 @@ TRL = ("trl", "trl packed", "trl wrapped")
 UNIT = "tokens / CPU s"
 HF_GOAL, TRL_GOAL, WARM_GOAL = 2, 1.8, 2
 JOBS, JOB_STEPS = 8, 10
+JOINT_STEPS, JOINT_TOKENS, JOINT_GOAL = 60, 64, 2
 
 
 def measures() -> Iterator[Measure]:
@@ -52,6 +53,7 @@ def measures() -> Iterator[Measure]:
         write_tokens(work / "tokens.npz", folder, conversations)
         yield from _against_peers(work, folder)
         yield _warm(work, folder, digest, conversations)
+        yield _joint(work, folder, digest, conversations)
 
 
 def sample_conversations(work: Path) -> list[list[dict[str, str]]]:
@@ -172,16 +174,13 @@ def _run(module: str, job: dict[str, Any], work: Path) -> Any:
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
     )
-    lines = [line for line in done.stdout.splitlines() if line.startswith('{"tokens"')]
+    lines = [line for line in done.stdout.splitlines() if line.startswith('{"')]
     return json.loads(lines[-1]) if lines else None
 
 
 def _warm(work: Path, base: Path, digest: str, conversations: list[Any]) -> Measure:
     """Wall seconds of short trainings of several domains: in one process, and one after the other
     in a process each, as separate runs would."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     from ft_assets.adapters.recipe import Recipe
 
     recipe = Recipe(
@@ -195,21 +194,8 @@ def _warm(work: Path, base: Path, digest: str, conversations: list[Any]) -> Meas
         eval_every=JOB_STEPS,
         validation_rows=2,
     )
-    jobs = []
-    for n in range(JOBS):
-        file = work / f"domain{n}.parquet"
-        part = [json.dumps(one) for one in conversations[n * 40 : n * 40 + 120]]
-        split = ["validation"] * 8 + ["train"] * (len(part) - 8)
-        pq.write_table(pa.table({"split": split, "messages": part}), file)
-        out = str(work / "out" / f"domain{n}")
-        jobs.append({"domain": f"domain{n}", "corpus": str(file), "out": out, "seed": 0})
-    whole = {
-        "base": str(base),
-        "base_digest": digest,
-        "recipe": recipe.to_dict(),
-        "threads": 1,
-        "replay_text": [],
-    }
+    whole = _jobs(work, base, digest, conversations, recipe)
+    jobs = [{**one, "out": str(work / "out" / one["domain"])} for one in whole["jobs"]]
 
     def seconds(parts: list[list[Any]]) -> float:
         began = time.perf_counter()
@@ -221,6 +207,54 @@ def _warm(work: Path, base: Path, digest: str, conversations: list[Any]) -> Meas
     return {
         **faster("warm_jobs_vs_separate", ours, peer, WARM_GOAL),
         "note": f"{JOBS} domains, {JOB_STEPS} steps each",
+    }
+
+
+def _joint(work: Path, base: Path, digest: str, conversations: list[Any]) -> Measure:
+    """Wall seconds of many small trainings in one process: in joint steps, and in turn."""
+    from ft_assets.adapters.recipe import Recipe
+
+    recipe = Recipe(
+        "joint",
+        rank=RANK,
+        learning_rate=RATE,
+        max_steps=JOINT_STEPS,
+        max_epochs=100,
+        row_tokens=JOINT_TOKENS,
+        batch_rows=1,
+        eval_every=JOINT_STEPS,
+        validation_rows=2,
+    )
+    job = _jobs(work, base, digest, conversations, recipe)
+    found = _run("tests.bench.joint", job, work)
+    return {
+        **faster("joint_vs_serial_64", found["together"], found["apart"], JOINT_GOAL),
+        "note": f"{JOBS} adapters, {JOINT_TOKENS} tokens of each in a step; "
+        f"weights differ by {found['weights']:.1g} at most",
+    }
+
+
+def _jobs(
+    work: Path, base: Path, digest: str, conversations: list[Any], recipe: Any
+) -> dict[str, Any]:
+    """A job of the trainer for JOBS domains, without "out" in its parts."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    jobs = []
+    for n in range(JOBS):
+        file = work / f"domain{n}.parquet"
+        part = [json.dumps(one) for one in conversations[n * 40 : n * 40 + 120]]
+        split = ["validation"] * 8 + ["train"] * (len(part) - 8)
+        pq.write_table(pa.table({"split": split, "messages": part}), file)
+        jobs.append({"domain": f"domain{n}", "corpus": str(file), "seed": 0})
+    return {
+        "base": str(base),
+        "base_digest": digest,
+        "recipe": recipe.to_dict(),
+        "threads": 1,
+        "replay_text": [],
+        "jobs": jobs,
     }
 
 
