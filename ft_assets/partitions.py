@@ -3,6 +3,8 @@
 Weeks are dynamic: a week exists once rows of it were seen, by the Monday (UTC) it begins on.
 """
 
+import warnings
+
 import dagster as dg
 
 from ft_assets.settings import platform
@@ -13,7 +15,10 @@ domains = dg.StaticPartitionsDefinition(list(platform().domains))
 weeks = dg.DynamicPartitionsDefinition(name=WEEKS)
 domain_weeks = dg.MultiPartitionsDefinition({"domain": domains, "week": weeks})
 
-all_weeks_of_the_domain = dg.MultiToSingleDimensionPartitionMapping("domain")
+with warnings.catch_warnings():
+    # For a command that has these partitions and no definitions; the version is pinned.
+    warnings.simplefilter("ignore", dg.BetaWarning)
+    all_weeks_of_the_domain = dg.MultiToSingleDimensionPartitionMapping("domain")
 ALL_WEEKS = dg.AssetIn(partition_mapping=all_weeks_of_the_domain)
 
 
