@@ -312,7 +312,8 @@ def _publish(
 
 
 def _numbers(report: EvalReport) -> dict[str, float]:
-    """Name -> value of what a metric store or a summary keeps; what has no value is left out."""
+    """Name -> value of what a metric store or a summary keeps, to four places; the report has all.
+    What has no value is left out."""
     numbers: dict[str, float | None] = {"eval_rows": float(len(report.arms["base"]["rows"]))}
     for arm, found in report.arms.items():
         numbers[f"perplexity_{arm}"] = found["perplexity"]
@@ -327,7 +328,7 @@ def _numbers(report: EvalReport) -> dict[str, float]:
                 # What a metric store takes as a name.
                 numbers[re.sub(r"[^\w./-]", "_", f"{task}_{metric}_{arm}")] = value
     numbers["backward_transfer"] = report.forgetting.backward_transfer
-    return {name: value for name, value in numbers.items() if value is not None}
+    return {name: round(value, 4) for name, value in numbers.items() if value is not None}
 
 
 def _mlflow_run(context: dg.AssetExecutionContext, domain: str, adapter: str) -> str:
