@@ -30,7 +30,7 @@ Saved = tuple[dict[str, Any], dict[str, Any]]  # tensors, facts as JSON
 
 
 class Checkpoints:
-    """The checkpoints of one training; those that other trainings left in `folder` are removed."""
+    """The checkpoints of one job; those that other trainings left in `folder` are removed."""
 
     def __init__(self, folder: Path, depends_on: dict[str, Any], report: Progress) -> None:
         self._folder = folder / hashlib.sha256(canonical(depends_on)).hexdigest()[:32]

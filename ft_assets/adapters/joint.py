@@ -1,30 +1,27 @@
 """Several adapters of one recipe trained in the same steps, over one frozen base.
 
 A step of a few tokens costs nearly as much as one of many: what it costs is calling the layers.
-Here one pass computes the rows of all adapters. The base sees them as one matrix; A and B are
-products in groups, one group per adapter, as in serving (Chen et al. 2023, Punica, arXiv
-2310.18547). Everything else stays with each adapter: its batches, rate, clipping, looks at its own
-validation split, and its end. Loss and weights are those of a training alone within float
-tolerance, not bit by bit, so the bytes of an adapter depend on which others were trained with it;
-its record names them. A joint training writes no checkpoints: killed, it begins again.
+Here one pass computes the rows of all adapters (see lora_layers.py). Everything else stays with
+each adapter: its batches, rate, clipping, looks at its own validation split, and its end. Loss and
+weights are those of a training alone within float tolerance, not bit by bit, so the bytes of an
+adapter depend on which others were trained with it; its record names them. A checkpoint is of all
+of them after the same step.
 """
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
+from ft_assets.adapters.checkpoint import Checkpoints
 from ft_assets.adapters.device import choose_precision
 from ft_assets.adapters.job import Progress
-from ft_assets.adapters.loop import Course, Training
+from ft_assets.adapters.loop import Course, Training, resume, save
+from ft_assets.adapters.lora_layers import Matrices, adapters_on, can_write_out
 from ft_assets.adapters.recipe import Recipe
-from ft_assets.adapters.start import ADAPTER
 from ft_assets.adapters.workers import Batch, Map, token_losses
 
 MOST_TOKENS = 64  # of an adapter in a batch, up to which joint steps pay; decisions/0017
-
-Matrices = dict[str, tuple[Any, Any, float]]  # layer of the base -> A, B and the scale of B A
 
 
 def joint_pays(recipe: Recipe, adapters: int, device: str) -> bool:
@@ -32,75 +29,48 @@ def joint_pays(recipe: Recipe, adapters: int, device: str) -> bool:
     return (
         adapters > 1
         and device == "cpu"
-        and recipe.method == "lora"
-        and recipe.init != "stack"
-        and recipe.dropout == 0
+        and can_write_out(recipe)
         and not recipe.gradient_checkpointing
         and recipe.batch_rows * recipe.row_tokens <= MOST_TOKENS
     )
 
 
-def matrices_of(model: Any) -> Matrices:
-    """The LoRA of a PEFT model, by the names that the layers have in the base."""
-    return {
-        name.removeprefix("base_model.model."): (
-            layer.lora_A[ADAPTER].weight,
-            layer.lora_B[ADAPTER].weight,
-            layer.scaling[ADAPTER],
-        )
-        for name, layer in model.named_modules()
-        if hasattr(layer, "lora_A")
-    }
-
-
 def train_together(
     base: Any,
-    domains: Sequence[str],
-    trainings: Sequence[Training],
-    matrices: Sequence[Matrices],
+    trainings: Mapping[str, Training],
+    matrices: Mapping[str, Matrices],
     rows_map: Map,
     progress: Progress,
-) -> list[Course]:
-    """Run the trainings in step with each other, each to its own end; `base` carries no adapter."""
-    precision = choose_precision(trainings[0].recipe.precision, base.device.type)
-    turns = [
-        training.turns(domain, rows_map, progress, None)
-        for domain, training in zip(domains, trainings, strict=True)
-    ]
-    waiting = {n: next(turn) for n, turn in enumerate(turns)}
-    courses: dict[int, Course] = {}
-    while waiting:
-        active = list(waiting)
-        with adapters_on(base, [matrices[n] for n in active]):
+    checkpoints: Checkpoints | None,
+) -> dict[str, Course]:
+    """Run the trainings, by domain, in step with each other, each to its own end, from the newest
+    checkpoint if there is one; `base` carries no adapter.
+    """
+    precision = choose_precision(next(iter(trainings.values())).recipe.precision, base.device.type)
+    if checkpoints is not None:
+        resume(checkpoints, trainings, progress)
+    for training in trainings.values():
+        training.begin()
+    while active := [domain for domain in trainings if not trainings[domain].ended]:
+        with adapters_on(base, [matrices[domain] for domain in active]):
             losses = _add_gradients(
                 base,
-                [trainings[n].weights for n in active],
-                [waiting[n] for n in active],
+                [trainings[domain].weights for domain in active],
+                [trainings[domain].next_step() for domain in active],
                 precision,
                 rows_map,
             )
-        for n, loss in zip(active, losses, strict=True):
+        for domain, loss in zip(active, losses, strict=True):
             # A look at the validation split is of one adapter.
-            with adapters_on(base, [matrices[n]]):
-                try:
-                    waiting[n] = turns[n].send(loss)
-                except StopIteration as end:
-                    courses[n] = end.value
-                    del waiting[n]
-    return [courses[n] for n in range(len(turns))]
-
-
-@contextmanager
-def adapters_on(base: Any, adapters: Sequence[Matrices]) -> Generator[None]:
-    """Let the base compute these adapters; a batch has as many rows of each, in their order."""
-    layers = {name: base.get_submodule(name) for name in adapters[0]}
-    for name, layer in layers.items():
-        layer.forward = _Forward(layer, [one[name] for one in adapters])
-    try:
-        yield
-    finally:
-        for layer in layers.values():
-            del layer.forward
+            with adapters_on(base, [matrices[domain]]):
+                trainings[domain].take(loss, domain, rows_map, progress)
+        everyone = list(trainings.values())
+        step = max(training.course.steps for training in everyone)
+        steps = max(training.batches.steps for training in everyone)
+        ended = all(training.ended for training in everyone)
+        if checkpoints is not None and (ended or checkpoints.due(step, steps)):
+            save(checkpoints, everyone)
+    return {domain: training.finish(domain, progress) for domain, training in trainings.items()}
 
 
 def _add_gradients(
@@ -140,65 +110,3 @@ def _nth_rows(batches: Sequence[Batch], n: int) -> Batch:
     positions = torch.stack([batch.positions[n] for batch in batches])
     end = int((positions >= 0).sum(dim=1).max())
     return Batch(ids[:, :end], labels[:, :end], scale, positions[:, :end])
-
-
-class _Forward:
-    """In place of the forward pass of a linear layer of the base."""
-
-    def __init__(self, layer: Any, adapters: list[tuple[Any, Any, float]]) -> None:
-        self._layer = layer
-        self._down = [down for down, _, _ in adapters]
-        self._up = [up for _, up, _ in adapters]
-        self._scale = adapters[0][2]
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        dtype = x.dtype
-        if torch.is_autocast_enabled(x.device.type):
-            dtype = torch.get_autocast_dtype(x.device.type)
-        bias = self._layer.bias
-        out = _Lora.apply(
-            x.to(dtype).reshape(len(self._down), -1, x.shape[-1]),
-            self._layer.weight.to(dtype),
-            None if bias is None else bias.to(dtype),
-            torch.stack(self._down).to(dtype),
-            torch.stack(self._up).to(dtype),
-            self._scale,
-        )
-        return cast(torch.Tensor, out).view(*x.shape[:-1], -1)
-
-
-class _Lora(torch.autograd.Function):
-    """x [adapters, tokens, in] -> [adapters, tokens, out]: x W' + scale * x A' B'.
-
-    W is [out, in] and frozen, A [adapters, rank, in], B [adapters, out, rank]. The gradients of x,
-    A and B are written out: they need x and x A' alone.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: torch.Tensor,
-        weight: torch.Tensor,
-        bias: torch.Tensor | None,
-        down: torch.Tensor,
-        up: torch.Tensor,
-        scale: float,
-    ) -> torch.Tensor:
-        out = torch.nn.functional.linear(x, weight, bias)
-        low = torch.bmm(x, down.transpose(1, 2))
-        out.baddbmm_(low, up.transpose(1, 2), alpha=scale)
-        ctx.scale = scale
-        ctx.save_for_backward(x, weight, down, up, low)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        [gradient] = gradients
-        x, weight, down, up, low = ctx.saved_tensors
-        of_low = torch.bmm(gradient, up) * ctx.scale
-        of_up = torch.bmm(gradient.transpose(1, 2), low) * ctx.scale
-        of_down = torch.bmm(of_low.transpose(1, 2), x)
-        of_x = None
-        if ctx.needs_input_grad[0]:
-            of_x = torch.matmul(gradient, weight).baddbmm_(of_low, down)
-        return of_x, None, None, of_down, of_up, None

@@ -10,7 +10,8 @@ evaluation.
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from ft_assets.adapters.base_model import rate_share
 from ft_assets.adapters.checkpoint import Checkpoints
 from ft_assets.adapters.device import choose_precision
 from ft_assets.adapters.job import Progress
+from ft_assets.adapters.lora_layers import can_write_out, written_out
 from ft_assets.adapters.recipe import Recipe
 from ft_assets.adapters.rows import Batches, Rows
 from ft_assets.adapters.tokens import IGNORED
@@ -57,9 +59,13 @@ class Training:
         self.course = Course()
         self._best: list[Any] | None = None
         self._best_loss, self._worse = math.inf, 0
-        self._ended = False
+        self.ended = False
         self._optimizer = torch.optim.AdamW(
-            weights, lr=recipe.learning_rate, betas=BETAS, weight_decay=recipe.weight_decay
+            weights,
+            lr=recipe.learning_rate,
+            betas=BETAS,
+            weight_decay=recipe.weight_decay,
+            fused=True,  # one operation a weight; otherwise a tenth of a step of a tiny model
         )
         self._precision = choose_precision(recipe.precision, model.device.type)
 
@@ -70,60 +76,64 @@ class Training:
 
         Raises FloatingPointError, naming domain and step, when the loss is not finite.
         """
-        turns = self.turns(domain, rows_map, progress, checkpoints)
-        loss: float | None = None
-        while True:
-            try:
-                batches = next(turns) if loss is None else turns.send(loss)
-            except StopIteration as end:
-                return end.value
-            loss = sum(
-                add_gradients(self.model, self.weights, batch, self._precision, rows_map)
-                for batch in batches
-            )
-
-    def turns(
-        self, domain: str, rows_map: Map, progress: Progress, checkpoints: Checkpoints | None
-    ) -> Generator[list[Batch], float, Course]:
-        """`run` without the gradients: gives the batches of a step, and is sent their loss once
-        their gradients are added to the weights."""
-        course, steps = self.course, self.batches.steps
-        if checkpoints is not None and (found := checkpoints.newest()) is not None:
-            self._go_on(*found)
-            progress({"event": "resumed", "domain": domain, "step": course.steps, "steps": steps})
-        first, read, began = course.steps, course.tokens, time.monotonic()
-        self.model.train()
-        while not self._ended:
-            step = course.steps + 1
-            batches = self.batches.next_step()
-            course.tokens += sum(batch.tokens for batch in batches)
-            loss = yield batches
-            self._update(step)
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"{domain}: loss {loss} at step {step}; lower learning_rate (now "
-                    f"{self.recipe.learning_rate}) in recipe {self.recipe.name}"
+        if checkpoints is not None:
+            resume(checkpoints, {domain: self}, progress)
+        own = self.model.device.type == "cpu" and can_write_out(self.recipe)
+        with written_out(self.model) if own else nullcontext():
+            self.begin()
+            while not self.ended:
+                loss = sum(
+                    add_gradients(self.model, self.weights, batch, self._precision, rows_map)
+                    for batch in self.next_step()
                 )
-            last = step == steps
-            if step == 1 or step % LOSS_EVERY == 0 or last:
-                course.train_loss.append((step, round(loss, 4)))
-            if step % REPORT_EVERY == 0 or last:
-                speed = (course.tokens - read) / (time.monotonic() - began)
-                told = {"step": step, "steps": steps, "loss": loss}
-                progress({"domain": domain, **told, "tokens_per_second": round(speed)})
-            self._ended = last
-            if len(self.validation) and (step % self.recipe.eval_every == 0 or last):
-                held = self._look(step, last, rows_map)
-                progress({"domain": domain, "step": step, "validation_loss": held})
-            if checkpoints is not None and (self._ended or checkpoints.due(step, steps)):
-                self._save(checkpoints)
+                self.take(loss, domain, rows_map, progress)
+                step, steps = self.course.steps, self.batches.steps
+                if checkpoints is not None and (self.ended or checkpoints.due(step, steps)):
+                    save(checkpoints, [self])
+            return self.finish(domain, progress)
+
+    def begin(self) -> None:
+        self._first, self._read = self.course.steps, self.course.tokens
+        self._began = time.monotonic()
+        self.model.train()
+
+    def next_step(self) -> list[Batch]:
+        batches = self.batches.next_step()
+        self.course.tokens += sum(batch.tokens for batch in batches)
+        return batches
+
+    def take(self, loss: float, domain: str, rows_map: Map, progress: Progress) -> None:
+        """End a step, once the gradients of its batches are added to the weights."""
+        course, steps, step = self.course, self.batches.steps, self.course.steps + 1
+        self._update(step)
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"{domain}: loss {loss} at step {step}; lower learning_rate (now "
+                f"{self.recipe.learning_rate}) in recipe {self.recipe.name}"
+            )
+        last = step == steps
+        if step == 1 or step % LOSS_EVERY == 0 or last:
+            course.train_loss.append((step, round(loss, 4)))
+        if step % REPORT_EVERY == 0 or last:
+            speed = (course.tokens - self._read) / (time.monotonic() - self._began)
+            told = {"step": step, "steps": steps, "loss": loss}
+            progress({"domain": domain, **told, "tokens_per_second": round(speed)})
+        self.ended = last
+        if len(self.validation) and (step % self.recipe.eval_every == 0 or last):
+            held = self._look(step, last, rows_map)
+            progress({"domain": domain, "step": step, "validation_loss": held})
+
+    def finish(self, domain: str, progress: Progress) -> Course:
+        """Take the best weights seen."""
+        course = self.course
         if self._best is None:
             course.best_step = course.steps
         else:
             with torch.no_grad():
                 for weight, kept in zip(self.weights, self._best, strict=True):
                     weight.copy_(kept)
-        progress({"event": "ended", "domain": domain, "from_step": first, "step": course.steps})
+        told = {"from_step": self._first, "step": course.steps}
+        progress({"event": "ended", "domain": domain, **told})
         return course
 
     def _update(self, step: int) -> None:
@@ -146,11 +156,11 @@ class Training:
         else:
             self._worse += 1
             if self._worse >= self.recipe.patience:
-                self._ended, self.course.stopped_early = True, not last
+                self.ended, self.course.stopped_early = True, not last
         return held
 
-    def _save(self, checkpoints: Checkpoints) -> None:
-        began = time.monotonic()
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What `go_on` goes on from, between two steps."""
         tensors = {"random": torch.get_rng_state()}
         if torch.cuda.is_available():
             tensors["random.cuda"] = torch.cuda.get_rng_state()
@@ -165,28 +175,25 @@ class Training:
             "course": asdict(self.course),
             "best_loss": None if self._best is None else self._best_loss,
             "worse": self._worse,
-            "ended": self._ended,
+            "ended": self.ended,
         }
-        checkpoints.write(self.course.steps, tensors, facts)
-        self.course.checkpoints += 1
-        self.course.checkpoint_seconds += time.monotonic() - began
+        return tensors, facts
 
-    def _go_on(self, tensors: dict[str, Any], facts: dict[str, Any]) -> None:
+    def go_on(self, tensors: dict[str, Any], facts: dict[str, Any]) -> None:
         device = self.model.device
         with torch.no_grad():
             for i, weight in enumerate(self.weights):
                 weight.copy_(tensors[f"weight.{i}"])
                 prefix = f"optimizer.{i}."
                 self._optimizer.state[weight] = {
-                    # The count of steps stays on the CPU, as AdamW keeps it.
-                    name.removeprefix(prefix): value if value.dim() == 0 else value.to(device)
+                    name.removeprefix(prefix): value.to(device)
                     for name, value in tensors.items()
                     if name.startswith(prefix)
                 }
         if facts["best_loss"] is not None:
             self._best_loss = facts["best_loss"]
             self._best = [tensors[f"best.{i}"].to(device) for i in range(len(self.weights))]
-        self._worse, self._ended = facts["worse"], facts["ended"]
+        self._worse, self.ended = facts["worse"], facts["ended"]
         self.batches.go_on(facts["batches"])
         for name, value in facts["course"].items():
             setattr(self.course, name, value)
@@ -195,6 +202,35 @@ class Training:
         torch.set_rng_state(tensors["random"])
         if torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["random.cuda"])
+
+
+def save(checkpoints: Checkpoints, trainings: Sequence[Training]) -> None:
+    """Write one checkpoint of trainings that have made the same steps, or have ended."""
+    began = time.monotonic()
+    states = [training.state() for training in trainings]
+    tensors = {f"{n}/{name}": one for n, (own, _) in enumerate(states) for name, one in own.items()}
+    step = max(training.course.steps for training in trainings)
+    checkpoints.write(step, tensors, {"trainings": [facts for _, facts in states]})
+    for training in trainings:
+        training.course.checkpoints += 1
+        training.course.checkpoint_seconds += time.monotonic() - began
+
+
+def resume(checkpoints: Checkpoints, trainings: Mapping[str, Training], progress: Progress) -> None:
+    """Bring the trainings, by domain, to where the newest checkpoint was, if there is one."""
+    found = checkpoints.newest()
+    if found is None:
+        return
+    tensors, facts = found
+    for n, (domain, training) in enumerate(trainings.items()):
+        own = {
+            name.removeprefix(f"{n}/"): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(f"{n}/")
+        }
+        training.go_on(own, facts["trainings"][n])
+        told = {"step": training.course.steps, "steps": training.batches.steps}
+        progress({"event": "resumed", "domain": domain, **told})
 
 
 def mean_loss(model: Any, rows: Rows, precision: Any, rows_map: Map) -> float:

@@ -41,8 +41,9 @@ from ft_assets.adapters.device import (
 from ft_assets.adapters.document_attention import keep_documents_apart
 from ft_assets.adapters.energy import metered
 from ft_assets.adapters.job import Progress, checked_base, published, running_job
-from ft_assets.adapters.joint import joint_pays, matrices_of, train_together
+from ft_assets.adapters.joint import joint_pays, train_together
 from ft_assets.adapters.loop import Course, Training, keep_general, mean_loss
+from ft_assets.adapters.lora_layers import matrices_of
 from ft_assets.adapters.recipe import Recipe, recipe_from
 from ft_assets.adapters.rows import Batches, Corpus, General, TokenCache, read_corpus, read_general
 from ft_assets.adapters.start import Parent, Start, save_adapter, start, target_modules
@@ -116,16 +117,11 @@ def train_all(job: dict[str, Any], progress: Progress) -> None:
             job.get("energy_country"),
         )
         if joint_pays(recipe, len(job["jobs"]), device):
-            _train_jointly(job["jobs"], shared)
+            together = sorted(job["jobs"], key=lambda one: one["domain"])
+            _train_jointly(together, shared, _checkpoints(together, shared, texts))
             return
         for one in job["jobs"]:
-            checkpoints = None
-            if "checkpoints" in one:
-                # Up to a row per thread, the number of threads changes nothing (see workers.py).
-                inside = max(1, threads // rows)
-                depends_on = _depends_on(one, facts, texts) | {"threads": inside}
-                checkpoints = Checkpoints(Path(one["checkpoints"]), depends_on, progress)
-            _train_one(one, shared, checkpoints)
+            _train_one(one, shared, _checkpoints([one], shared, texts))
 
 
 def _load(folder: Path, recipe: Recipe, device: str) -> Any:
@@ -189,27 +185,27 @@ def _train_one(one: dict[str, Any], shared: Shared, checkpoints: Checkpoints | N
     _finish(one, shared, ready, course, {"energy": energy})
 
 
-def _train_jointly(jobs: list[dict[str, Any]], shared: Shared) -> None:
-    """See joint.py. The order of the jobs makes no difference."""
-    jobs = sorted(jobs, key=lambda one: one["domain"])
-    prepared, matrices, trainings = [], [], []
+def _train_jointly(
+    jobs: list[dict[str, Any]], shared: Shared, checkpoints: Checkpoints | None
+) -> None:
+    """See joint.py."""
+    prepared, matrices, trainings = [], {}, {}
     for one in jobs:
         ready = _prepare(one, shared)
-        matrices.append(matrices_of(ready.begun.model))
+        matrices[one["domain"]] = matrices_of(ready.begun.model)
         ready.begun.model.unload()
         validation = ready.corpus.validation
-        trainings.append(
-            Training(shared.base, ready.begun.weights, ready.batches, validation, shared.recipe)
+        trainings[one["domain"]] = Training(
+            shared.base, ready.begun.weights, ready.batches, validation, shared.recipe
         )
         prepared.append(ready)
-    domains = [one["domain"] for one in jobs]
     with metered(shared.energy_country) as energy:
         courses = train_together(
-            shared.base, domains, trainings, matrices, shared.rows_map, shared.progress
+            shared.base, trainings, matrices, shared.rows_map, shared.progress, checkpoints
         )
     shared_out = {name: value / len(jobs) for name, value in energy.items()}
     corpora = {one["domain"]: _digest(Path(one["corpus"])) for one in jobs}
-    for one, ready, course in zip(jobs, prepared, courses, strict=True):
+    for one, ready in zip(jobs, prepared, strict=True):
         given = Parent(**one["parent"]) if one.get("parent") else None
         again = start(shared.base, shared.recipe, shared.targets, one["seed"], given, shared.digest)
         with torch.no_grad():
@@ -217,7 +213,7 @@ def _train_jointly(jobs: list[dict[str, Any]], shared: Shared) -> None:
                 weight.copy_(trained)
         others = {name: corpus for name, corpus in corpora.items() if name != one["domain"]}
         joint = {"joint_with": others, "energy": shared_out}
-        _finish(one, shared, replace(ready, begun=again), course, joint)
+        _finish(one, shared, replace(ready, begun=again), courses[one["domain"]], joint)
 
 
 def _finish(
@@ -266,6 +262,21 @@ def _save(begun: Start, shared: Shared, folder: Path) -> str:
         return base_digest(folder)
     save_adapter(begun.model, shared.targets, folder)
     return adapter_digest(folder, shared.digest)
+
+
+def _checkpoints(
+    jobs: list[dict[str, Any]], shared: Shared, texts: list[Path]
+) -> Checkpoints | None:
+    """Of one training, or of several in the same steps: those lie in the folder of the first."""
+    if "checkpoints" not in jobs[0]:
+        return None
+    # Up to a row per thread, the number of threads changes nothing (see workers.py).
+    rows = 1 if shared.recipe.dropout else shared.recipe.batch_rows
+    depends_on = {
+        "trainings": [_depends_on(one, shared.facts, texts) for one in jobs],
+        "threads": max(1, shared.facts["threads"] // rows),
+    }
+    return Checkpoints(Path(jobs[0]["checkpoints"]), depends_on, shared.progress)
 
 
 def _depends_on(one: dict[str, Any], facts: dict[str, Any], texts: list[Path]) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """A training that is killed goes on where it was, to the same bytes."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,46 @@ def test_a_killed_training_goes_on_to_the_same_bytes(base, tmp_path, every_step,
     # What was trained to its end is not trained again while nobody has taken it.
     [resumed] = [facts for facts in run(job) if facts.get("event") == "resumed"]
     assert resumed["step"] == 8
+
+
+def test_trainings_in_the_same_steps_go_on_together(base, tmp_path, every_step):
+    recipe = Recipe(**{**RECIPE.to_dict(), "row_tokens": 32, "replay_share": 0, "patience": 1})
+    recipe = replace(recipe, max_epochs=2)
+    domains = ("shop", "law")
+
+    def job(name, **more):
+        parts = [
+            {
+                "domain": domain,
+                "corpus": write_corpus(tmp_path / f"{domain}.parquet", 9 + 31 * n),
+                "out": str(tmp_path / name / domain),
+                "checkpoints": str(tmp_path / "kept" / domain),
+                "seed": n,
+            }
+            for n, domain in enumerate(domains)
+        ]
+        return {**base, "recipe": recipe.to_dict(), "threads": 1, "jobs": parts, **more}
+
+    def bytes_of(name):
+        return [weights(tmp_path / name / domain) for domain in domains]
+
+    def resumed(told):
+        return {f["domain"]: f["step"] for f in told if f.get("event") == "resumed"}
+
+    steps = [f for f in run(job("whole")) if f.get("event") == "ended"]
+    last = max(f["step"] for f in steps)
+    assert min(f["step"] for f in steps) < last  # one goes on without the other
+    shutil.rmtree(tmp_path / "kept")
+    for kill_at in (2, last):
+        with pytest.raises(Killed):
+            run(job("again"), kill_at)
+    assert max(resumed(told := run(job("again"))).values()) == last - 1
+    assert set(resumed(told)) == set(domains)
+    assert bytes_of("again") == bytes_of("whole")
+    # Another one beside it would give other bytes.
+    alone = job("alone")
+    told = run({**alone, "jobs": [{**alone["jobs"][1], "checkpoints": str(tmp_path / "kept/law")}]})
+    assert not resumed(told)
 
 
 @pytest.mark.slow
