@@ -21,7 +21,7 @@ import logging
 import math
 import queue
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -75,6 +75,7 @@ class Vllm:
         self._model = ""  # what vLLM calls the base
         self._folders: dict[str, Path] = {}  # of the adapters that take requests
         self._running: Counter[str | None] = Counter()
+        self._restoring: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._lock = threading.Lock()
         self._stopping = False
         self._problem: str | None = None
@@ -222,6 +223,7 @@ class Vllm:
     async def _unload_adapter(self, name: str) -> None:
         while self._running[name]:
             await asyncio.sleep(DRAIN_POLL_SECONDS)
+        self._restoring.pop(name, None)
         await self._forget(name)
 
     def _refuse_unsupported(self, folder: Path) -> None:
@@ -238,11 +240,16 @@ class Vllm:
             )
 
     async def _register(self, name: str, folder: Path) -> None:
+        if await self._knows(name):
+            # From before the gateway was started again; from where is not taken on trust.
+            await self._forget(name)
+        await self._add(name, folder)
+
+    async def _knows(self, name: str) -> bool:
+        return any(card.get("id") == name for card in await self._api.models())
+
+    async def _add(self, name: str, folder: Path) -> None:
         path = str(folder) if self._root is None else f"{self._root.rstrip('/')}/{folder.name}"
-        for card in await self._api.models():
-            if card.get("id") == name:
-                # From before the gateway was started again; from where is not taken on trust.
-                await self._forget(name)
         await self._api.change("load_lora_adapter", {"lora_name": name, "lora_path": path})
 
     async def _forget(self, name: str) -> None:
@@ -312,19 +319,24 @@ class Vllm:
             raise
 
     async def _restore(self, name: str) -> None:
-        """Register an adapter that vLLM forgot; once, whoever asks at the same time."""
-        if any(card.get("id") == name for card in await self._api.models()):
-            return
-        folder = self._folders.get(name)
-        if folder is None:
-            raise Refused("/v1/completions", 404)
-        log.warning("vLLM has forgotten an adapter", extra={"adapter": name})
-        try:
-            await self._register(name, folder)
-        except ValueError:
-            # A request beside this one may have been first.
-            if not any(card.get("id") == name for card in await self._api.models()):
-                raise
+        """Register an adapter that vLLM forgot; once, whoever asks at the same time.
+
+        One after the other: who looks late would take what another has just loaded for one from
+        before, and unload it under the other's answer.
+        """
+        async with self._restoring[name]:
+            if await self._knows(name):
+                return
+            folder = self._folders.get(name)
+            if folder is None:
+                raise Refused("/v1/completions", 404)
+            log.warning("vLLM has forgotten an adapter", extra={"adapter": name})
+            try:
+                await self._add(name, folder)
+            except ValueError:
+                # One that was given up before this one may have been loaded after all.
+                if not await self._knows(name):
+                    raise
 
     async def _stream(self, job: Generation) -> None:
         base = self._base

@@ -148,6 +148,28 @@ def test_a_vllm_that_was_started_again_gets_its_adapters_back(tmp_path, base, di
         vllm.stop()
 
 
+def test_who_looks_late_does_not_unload_what_another_has_loaded_again(
+    tmp_path, base, digest, adapters
+):
+    """Both asked for what vLLM has forgotten; the first hears of it after the second loaded it."""
+    folder = adapters["legal"][0]
+    vllm = world.start_vllm(base)
+    running = world.start(tmp_path / "late", vllm=vllm.at)
+    try:
+        running.client.load_base(base, digest)
+        running.client.route("legal", champion=running.client.load_adapter(folder))
+        vllm.stop()
+        vllm = world.start_vllm(base, port=int(vllm.at.url.rsplit(":", 1)[1]))
+        vllm.fault(models=["late"])
+        with ThreadPoolExecutor(2) as pool:
+            models = pool.map(lambda _: greedy(running, "legal").model, range(2))
+            assert set(models) == {folder.name}
+        assert vllm.seen()["changes"] == [f"load {folder.name}"]
+    finally:
+        running.stop()
+        vllm.stop()
+
+
 def test_a_wrong_key_is_told(tmp_path, vllm, base, digest):
     at = world.VllmAt(vllm.at.url, "another key")
     running = world.start(tmp_path / "denied", vllm=at)

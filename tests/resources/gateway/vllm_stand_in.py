@@ -3,12 +3,14 @@
 Written from vLLM's sources (entrypoints/openai: models/serving.py, completion/protocol.py and
 serving.py, entrypoints/serve/lora, lora/peft_helper.py). The answers are of the embedded engine, so
 they equal those of a gateway without vLLM. `/faults` is not vLLM's: it makes the next requests of a
-route hang, fail or break off.
+route hang, fail, break off or answer late.
 """
 
 import asyncio
+import contextlib
 import json
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from ft_resources.gateway.engine import Engine
 from ft_resources.gateway.token_scores import token_name
 
 DIGEST = "0" * 64  # vLLM knows none; the engine wants one
+LATE_SECONDS = 2.0
 
 
 def error(status: int, kind: str, message: str, param: str | None = None) -> JSONResponse:
@@ -39,6 +42,9 @@ class StandIn:
         self.tokenizer, self.root = loaded.tokenizer, str(base)
         self.model, self.key, self.max_rank = base.name, key, max_rank
         self.loras: dict[str, str] = {}
+        self.changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.changes: list[str] = []
+        self.loaded = asyncio.Event()
         self.faults: dict[str, list[str]] = {}
         self.open = 0  # completions that are being answered
         self.by_bytes = {
@@ -63,7 +69,8 @@ class StandIn:
         return Response()
 
     async def opened(self, request: Request) -> Response:
-        return JSONResponse({"open": self.open, "loras": sorted(self.loras)})
+        seen = {"open": self.open, "loras": sorted(self.loras), "changes": self.changes}
+        return JSONResponse(seen)
 
     def _fault(self, route: str) -> str | None:
         waiting = self.faults.get(route)
@@ -85,6 +92,9 @@ class StandIn:
         cards: list[dict[str, Any]] = [{**base, "max_model_len": self.tokenizer.context}]
         for name, path in self.loras.items():
             cards.append({**shared, "id": name, "root": path, "parent": self.model})
+        if self._fault("models") == "late":  # what was so before another's load
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.loaded.wait(), LATE_SECONDS)
         return JSONResponse({"object": "list", "data": cards})
 
     async def load(self, request: Request) -> Response:
@@ -95,7 +105,11 @@ class StandIn:
         if not name or not path:
             message = "Both 'lora_name' and 'lora_path' must be provided."
             return error(400, "InvalidUserInput", message)
-        if name in self.loras and not body.get("load_inplace"):
+        async with self.changing[name]:
+            return await self._load(name, path, bool(body.get("load_inplace")))
+
+    async def _load(self, name: str, path: str, again: bool) -> Response:
+        if name in self.loras and not again:
             message = f"The lora adapter '{name}' has already been loaded."
             return error(400, "InvalidUserInput", message)
         config = Path(path) / "adapter_config.json"
@@ -110,16 +124,21 @@ class StandIn:
             return error(500, "InternalServerError", message)
         await asyncio.wrap_future(self.engine.load_adapter(name, Path(path), DIGEST))
         self.loras[name] = path
+        self.changes.append(f"load {name}")
+        self.loaded.set()
         return PlainTextResponse(f"Success: LoRA adapter '{name}' added successfully.")
 
     async def unload(self, request: Request) -> Response:
         if denied := self._denied(request):
             return denied
         name = (await request.json()).get("lora_name")
-        if name not in self.loras:
-            return error(404, "NotFoundError", f"The lora adapter '{name}' cannot be found.")
-        await asyncio.wrap_future(self.engine.unload_adapter(name))
-        del self.loras[name]
+        async with self.changing[name]:
+            if name not in self.loras:
+                return error(404, "NotFoundError", f"The lora adapter '{name}' cannot be found.")
+            # New requests are refused from now on, the running ones end: as in vLLM.
+            del self.loras[name]
+            self.changes.append(f"unload {name}")
+            await asyncio.wrap_future(self.engine.unload_adapter(name))
         return PlainTextResponse(f"Success: LoRA adapter '{name}' removed successfully.")
 
     async def completions(self, request: Request) -> Response:
