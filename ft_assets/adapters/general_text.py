@@ -17,6 +17,7 @@ import inspect
 import random
 import sys
 import sysconfig
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ MAX_DOCUMENT = 8_000  # characters; a longer text is cut between paragraphs
 MIN_DOCSTRING = 160  # characters; shorter ones are labels rather than prose
 MIN_PROSE = 0.75  # share of letters and spaces; below it is tables and code
 EXCHANGES = 4_000
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")  # in the order of the fields
 LEFT_OUT = {"test", "idlelib", "turtledemo", "lib2to3", "antigravity", "this"}
 
 
@@ -111,15 +114,30 @@ def _docstrings() -> Iterator[str]:
 
 
 def _docstrings_of(source: Path, module: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source.read_bytes())):
-        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
+    for node in _documented(ast.parse(source.read_bytes())):
         text = inspect.cleandoc(ast.get_docstring(node, clean=False) or "")
-        prose = sum(character.isalpha() or character == " " for character in text)
-        if len(text) >= MIN_DOCSTRING and prose >= MIN_PROSE * len(text):
+        if len(text) >= MIN_DOCSTRING and _prose(text) >= MIN_PROSE * len(text):
             name = getattr(node, "name", "the module")
             for piece in _pieces(text):
                 yield f"What is {name} in {module}?\n\n{piece}"
+
+
+def _prose(text: str) -> int:
+    return sum(character.isalpha() or character == " " for character in text)
+
+
+def _documented(module: ast.Module) -> Iterator[Documented]:
+    """The nodes that may have a docstring, in the order of ast.walk: the text depends on it.
+
+    Nothing is defined inside an expression, so those are not looked into.
+    """
+    waiting: deque[ast.AST] = deque([module])
+    while waiting:
+        node = waiting.popleft()
+        if isinstance(node, Documented):
+            yield node
+        for name in BLOCKS:
+            waiting.extend(getattr(node, name, ()))
 
 
 PEOPLE = [

@@ -26,7 +26,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 Q_A = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
 LOAD = """
-import sys, torch
+import gc, sys
+gc.disable()  # what is imported is kept: seconds
+import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 base, adapter, ids, out, threads = sys.argv[1:]
