@@ -7,6 +7,7 @@ import pytest
 from tests.bench import __main__ as runner
 from tests.bench.tables import checked, insert, markdown, row
 from tests.bench.timing import ahead, costs, faster, floor, interleaved, missing
+from tests.bench.training import fastest
 
 
 def test_a_measure_says_whether_its_goal_holds():
@@ -35,6 +36,17 @@ def test_rounds_are_interleaved_and_the_median_counts(monkeypatch):
     assert order == ["a", "b"] * 3
     with pytest.raises(ValueError, match="rounds"):
         interleaved(print, print, 0)
+
+
+def test_settings_are_compared_at_equal_quality():
+    def run(speed, loss):
+        return {"tokens_per_second": speed, "held_out_loss": loss}
+
+    runs = {("hf", n, 512, 0.01): run(*one) for n, one in enumerate([(9, 4.0), (5, 3.0), (7, 3.1)])}
+    assert fastest(runs, 3.1)[1] == 2
+    assert fastest(runs, 3.05)[1] == 1
+    assert fastest(runs, 5)[1] == 0
+    assert fastest(runs, 2)[1] == 1  # none is as good: the best there is
 
 
 def test_a_measure_without_its_fields_is_refused():

@@ -9,7 +9,7 @@ read, padding not counted; seconds of this process's CPU in the loop alone, with
 and encoding; the loss in nats on the held-out answers, each conversation by itself.
 
 Every trainer reads each conversation once, in a shuffled order, with the loss on the answers alone,
-AdamW at the same rate, falling linearly, and the same LoRA. What is tuned is the batch.
+AdamW at the rate of the job, falling linearly, and the same LoRA.
 """
 
 import json
