@@ -22,7 +22,7 @@ PAGE = PROJECT / "docs" / "benchmarks.md"
 AREAS: dict[str, tuple[str, ...]] = {
     "platform": ("platform",),
     "corpus": ("patterns", "surrogates", "dedup", "new_week", "memory", "lakefs"),
-    "training": ("training",),
+    "training": ("training", "methods"),
     "serving": ("serving",),
 }
 
