@@ -130,7 +130,9 @@ def test_general_text_is_read_document_by_document_and_running_on(base):
 
 def test_an_adapter_is_drawn_back_until_general_text_is_kept(base, tmp_path):
     folder, digest = ensure_base(
-        Path(base["replay_text"][0]).parent, BaseSpec("embedded", steps=60), lambda facts: None
+        Path(base["replay_text"][0]).parent,
+        BaseSpec("embedded", steps=60, threads=1),
+        lambda facts: None,
     )
     base = {**base, "base": str(folder), "base_digest": digest}  # one that has something to lose
     loose = recipe_with(learning_rate=0.05, replay_share=0.0, max_steps=20, rank=8)
