@@ -184,9 +184,9 @@ class MemorizationSettings(Section):
 class EvaluationSettings(Section):
     """What a candidate is compared by; docs/evaluation.md."""
 
-    margin_nats: Annotated[float, Field(gt=0)] = 0.07  # a champion's loss + this is not worse
-    seed_sd_nats: Annotated[float, Field(ge=0)] = 0.022  # of the difference that a reseed makes
-    slice_margin_nats: Annotated[float, Field(ge=0)] = 0.1  # no slice may be proven worse by it
+    margin_nats: Annotated[float, Field(gt=0)] = 0.1  # a champion's loss + this is not worse
+    seed_sd_nats: Annotated[float, Field(ge=0)] = 0.038  # of the difference that a reseed makes
+    slice_margin_nats: Annotated[float, Field(ge=0)] = 0.14  # no slice may be proven worse by it
     min_rows: Annotated[int, Field(ge=2)] = 30
     min_slice_rows: Annotated[int, Field(ge=2)] = 20
     max_rows: Annotated[int, Field(ge=2)] = 300

@@ -30,7 +30,7 @@ from ft_assets.adapters.workers import Batch, Map, add_gradients, one_by_one, to
 REPORT_EVERY = 10
 LOSS_EVERY = 5  # steps between the points of the loss curve that is kept
 BETAS = (0.9, 0.95)
-HALVINGS = 6  # of the interval in which the factor lies: it is exact to 1/64
+HALVINGS = 8  # of the interval in which the factor lies: it is exact to 1/256
 
 
 @dataclass
