@@ -316,8 +316,8 @@ def _child(
     finished = mmap.mmap(-1, 4)  # shared with the child
     update = loop.Training._update
 
-    def counted(training: Any, step: int) -> None:
-        update(training, step)
+    def counted(training: Any, step: int, gradients: Any) -> None:
+        update(training, step, gradients)
         finished[:] = step.to_bytes(4, "little")
 
     sys.stdout.flush()

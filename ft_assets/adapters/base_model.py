@@ -34,7 +34,7 @@ from ft_assets.adapters.general_text import (
 )
 from ft_assets.adapters.job import Progress, published, running_job
 from ft_assets.adapters.tokens import IGNORED, Message, encode_conversations, encode_texts, pack
-from ft_assets.adapters.workers import Batch, Map, add_gradients, row_workers
+from ft_assets.adapters.workers import Batch, Map, gradients_of, row_workers
 from ft_resources.adapter_format import base_digest
 
 MAKING = 3  # raise when the same spec gives another model
@@ -310,7 +310,9 @@ def _train(
         targets = torch.from_numpy(labels[rows])
         scale = torch.full((BATCH_ROWS,), 1 / int((targets[:, 1:] != IGNORED).sum()))
         batch = Batch(torch.from_numpy(ids[rows]), targets, scale)
-        loss = add_gradients(model, weights, batch, precision, rows_map)
+        loss, gradients = gradients_of(model, weights, batch, precision, rows_map)
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = gradient
         torch.nn.utils.clip_grad_norm_(weights, CLIP)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

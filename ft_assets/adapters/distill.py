@@ -33,7 +33,8 @@ from ft_assets.adapters.base_model import rate_share
 from ft_assets.adapters.device import choose_device, choose_precision
 from ft_assets.adapters.distillation_section import Distillation
 from ft_assets.adapters.job import Progress, published, running_job
-from ft_assets.adapters.loop import BETAS, mean_loss
+from ft_assets.adapters.loop import mean_loss
+from ft_assets.adapters.optimizer import BETA2
 from ft_assets.adapters.recipe import Recipe, recipe_from
 from ft_assets.adapters.rows import Batches, read_corpus, read_general
 from ft_assets.adapters.start import save_adapter, start, target_modules
@@ -160,7 +161,10 @@ def _train(
     progress: Progress,
 ) -> list[tuple[int, float]]:
     optimizer = torch.optim.AdamW(
-        weights, lr=recipe.learning_rate, betas=BETAS, weight_decay=recipe.weight_decay
+        weights,
+        lr=recipe.learning_rate,
+        betas=(recipe.momentum, BETA2),
+        weight_decay=recipe.weight_decay,
     )
     curve: list[tuple[int, float]] = []
     model.train()

@@ -29,7 +29,7 @@ def keep_documents_apart(base: Any) -> str:
     ValueError when the base's own reaches over the border of a document.
     """
     own = base.config._attn_implementation
-    alone, together = _logits_of_two_documents(base)
+    alone, together = logits_of_two_documents(base)
     if not _near(together, alone):
         raise ValueError(
             f"packing: 'documents' is asked for, but the attention of the base "
@@ -41,13 +41,13 @@ def keep_documents_apart(base: Any) -> str:
     AttentionInterface.register(NAME, document_attention)
     AttentionMaskInterface.register(NAME, _no_mask)
     base.set_attn_implementation(NAME)
-    if not _near(_logits_of_two_documents(base)[1], alone):
+    if not _near(logits_of_two_documents(base)[1], alone):
         base.set_attn_implementation(own)
         return own
     return NAME
 
 
-def _logits_of_two_documents(base: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def logits_of_two_documents(base: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """Each alone, and both in one row: [tokens, vocabulary] each."""
     vocabulary = base.get_input_embeddings().num_embeddings
     parts = [torch.arange(n, device=base.device) * 7 % vocabulary for n in (9, 15)]
@@ -132,39 +132,64 @@ class _Attention(torch.autograd.Function):
         spans: list[tuple[int, int]],
         scale: float,
     ) -> torch.Tensor:
-        heads, tokens, width = query.shape
-        out = query.new_empty(tokens, heads, width).transpose(0, 1)
-        hidden = query.new_full((BLOCK, BLOCK), float("-inf")).triu(1)
-        kept = []
-        for begin, first, last in _blocks(spans):
-            scores = torch.bmm(query[:, first:last], key[:, begin:last].transpose(1, 2))
-            scores *= scale
-            length = last - first
-            scores[:, :, first - begin :] += hidden[:length, :length]
-            weights = torch.softmax(scores, dim=-1)
-            out[:, first:last] = torch.bmm(weights, value[:, begin:last])
-            kept.append(weights)
+        out, kept = attend(query, key, value, spans, scale)
         ctx.spans, ctx.scale = spans, scale
         ctx.save_for_backward(query, key, value, *kept)
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        [gradient] = gradients
         query, key, value, *kept = ctx.saved_tensors
-        heads, tokens, width = query.shape
-        of_query, of_key, of_value = (
-            query.new_zeros(tokens, heads, width).transpose(0, 1) for _ in range(3)
-        )
-        for (begin, first, last), weights in zip(_blocks(ctx.spans), kept, strict=True):
-            of_out = gradient[:, first:last]
-            of_value[:, begin:last] += torch.bmm(weights.transpose(1, 2), of_out)
-            of_weights = torch.bmm(of_out, value[:, begin:last].transpose(1, 2))
-            of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
-            of_scores *= ctx.scale
-            of_query[:, first:last] = torch.bmm(of_scores, key[:, begin:last])
-            of_key[:, begin:last] += torch.bmm(of_scores.transpose(1, 2), query[:, first:last])
-        return of_query, of_key, of_value, None, None
+        found = attend_backward(gradients[0], query, key, value, kept, ctx.spans, ctx.scale)
+        return *found, None, None
+
+
+def attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    spans: list[tuple[int, int]],
+    scale: float,
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Causal attention within each span, and the weights of it, which the gradient needs."""
+    heads, tokens, width = query.shape
+    out = query.new_empty(tokens, heads, width).transpose(0, 1)
+    hidden = query.new_full((BLOCK, BLOCK), float("-inf")).triu(1)
+    kept = []
+    for begin, first, last in _blocks(spans):
+        scores = torch.bmm(query[:, first:last], key[:, begin:last].transpose(1, 2))
+        scores *= scale
+        length = last - first
+        scores[:, :, first - begin :] += hidden[:length, :length]
+        weights = torch.softmax(scores, dim=-1)
+        out[:, first:last] = torch.bmm(weights, value[:, begin:last])
+        kept.append(weights)
+    return out, kept
+
+
+def attend_backward(
+    gradient: torch.Tensor,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    kept: list[torch.Tensor],
+    spans: list[tuple[int, int]],
+    scale: float,
+) -> tuple[torch.Tensor, ...]:
+    """The gradients of query, key and value."""
+    heads, tokens, width = query.shape
+    of_query, of_key, of_value = (
+        query.new_zeros(tokens, heads, width).transpose(0, 1) for _ in range(3)
+    )
+    for (begin, first, last), weights in zip(_blocks(spans), kept, strict=True):
+        of_out = gradient[:, first:last]
+        of_value[:, begin:last] += torch.bmm(weights.transpose(1, 2), of_out)
+        of_weights = torch.bmm(of_out, value[:, begin:last].transpose(1, 2))
+        of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+        of_scores *= scale
+        of_query[:, first:last] = torch.bmm(of_scores, key[:, begin:last])
+        of_key[:, begin:last] += torch.bmm(of_scores.transpose(1, 2), query[:, first:last])
+    return of_query, of_key, of_value
 
 
 def _blocks(spans: list[tuple[int, int]]) -> list[tuple[int, int, int]]:

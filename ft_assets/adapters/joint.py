@@ -9,17 +9,19 @@ of them after the same step.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
 
 from ft_assets.adapters.checkpoint import Checkpoints
+from ft_assets.adapters.decoder_layer import modules_that_fit, written_out
 from ft_assets.adapters.device import choose_precision
 from ft_assets.adapters.job import Progress
 from ft_assets.adapters.loop import Course, Training, resume, save
-from ft_assets.adapters.lora_layers import Matrices, adapters_on, can_write_out
+from ft_assets.adapters.lora_layers import Matrices, can_write_out, joint_forwards
 from ft_assets.adapters.recipe import Recipe
-from ft_assets.adapters.workers import Batch, Map, token_losses
+from ft_assets.adapters.workers import Batch, Map, summed, token_losses
 
 MOST_TOKENS = 64  # of an adapter in a batch, up to which joint steps pay; decisions/0017
 
@@ -51,19 +53,27 @@ def train_together(
         resume(checkpoints, trainings, progress)
     for training in trainings.values():
         training.begin()
+    modules = modules_that_fit(base, {})
+    forwards: dict[Any, Any] = {}
+    forwards_of: list[str] = []
     while active := [domain for domain in trainings if not trainings[domain].ended]:
-        with adapters_on(base, [matrices[domain] for domain in active]):
-            losses = _add_gradients(
+        if active != forwards_of:
+            forwards = joint_forwards(base, [matrices[domain] for domain in active])
+            forwards_of = active
+        with written_out(forwards, modules):
+            found = _gradients(
                 base,
                 [trainings[domain].weights for domain in active],
                 [trainings[domain].next_step() for domain in active],
                 precision,
                 rows_map,
             )
-        for domain, loss in zip(active, losses, strict=True):
-            # A look at the validation split is of one adapter.
-            with adapters_on(base, [matrices[domain]]):
-                trainings[domain].take(loss, domain, rows_map, progress)
+        for domain, (loss, gradients) in zip(active, found, strict=True):
+            training = trainings[domain]
+            training.take(loss, gradients, domain, progress)
+            if training.look_due:
+                with written_out(joint_forwards(base, [matrices[domain]]), modules):
+                    training.look(domain, rows_map, progress)
         everyone = list(trainings.values())
         step = max(training.course.steps for training in everyone)
         steps = max(training.batches.steps for training in everyone)
@@ -73,32 +83,36 @@ def train_together(
     return {domain: training.finish(domain, progress) for domain, training in trainings.items()}
 
 
-def _add_gradients(
+def _gradients(
     base: Any,
     weights: list[list[Any]],
     steps: list[list[Batch]],
     precision: Any,
     rows_map: Map,
-) -> list[float]:
-    """Add the gradients of each adapter's batches to its weights; return each adapter's loss.
+) -> list[tuple[float, list[Any]]]:
+    """Of each adapter, the loss of its batches in nats and its gradient by each weight.
 
     Rows are computed as in workers.py: the n-th of every adapter together, on one core.
     """
     flat = [weight for of_one in weights for weight in of_one]
-    totals = [0.0] * len(weights)
+    ends = list(accumulate(map(len, weights)))
 
     def of(rows: Batch) -> tuple[list[float], Any]:
         losses = token_losses(base, rows.ids, rows.labels, precision, rows.positions)
         by_adapter = (losses * rows.scale[:, None]).sum(dim=1)
         return by_adapter.tolist(), torch.autograd.grad(by_adapter.sum(), flat)
 
-    for batches in zip(*steps, strict=True):
-        rows = [_nth_rows(batches, n) for n in range(len(batches[0].ids))]
-        for losses, gradients in rows_map(of, rows):
-            totals = [total + loss for total, loss in zip(totals, losses, strict=True)]
-            for weight, gradient in zip(flat, gradients, strict=True):
-                weight.grad = gradient if weight.grad is None else weight.grad + gradient
-    return totals
+    parts = [
+        found
+        for batches in zip(*steps, strict=True)
+        for found in rows_map(of, [_nth_rows(batches, n) for n in range(len(batches[0].ids))])
+    ]
+    losses = [sum(of_one) for of_one in zip(*(losses for losses, _ in parts), strict=True)]
+    gradients = summed([gradients for _, gradients in parts])
+    return [
+        (loss, gradients[begin:end])
+        for loss, begin, end in zip(losses, [0, *ends], ends, strict=False)
+    ]
 
 
 def _nth_rows(batches: Sequence[Batch], n: int) -> Batch:

@@ -11,7 +11,7 @@ evaluation.
 import math
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -19,17 +19,19 @@ import torch
 
 from ft_assets.adapters.base_model import rate_share
 from ft_assets.adapters.checkpoint import Checkpoints
+from ft_assets.adapters.decoder_layer import modules_that_fit, written_out
 from ft_assets.adapters.device import choose_precision
 from ft_assets.adapters.job import Progress
-from ft_assets.adapters.lora_layers import can_write_out, written_out
+from ft_assets.adapters.lora_layers import can_write_out, lora_forwards
+from ft_assets.adapters.optimizer import Optimizer
 from ft_assets.adapters.recipe import Recipe
 from ft_assets.adapters.rows import Batches, Rows
+from ft_assets.adapters.start import Start
 from ft_assets.adapters.tokens import IGNORED
-from ft_assets.adapters.workers import Batch, Map, add_gradients, one_by_one, token_losses
+from ft_assets.adapters.workers import Batch, Map, gradients_of, one_by_one, summed, token_losses
 
 REPORT_EVERY = 10
 LOSS_EVERY = 5  # steps between the points of the loss curve that is kept
-BETAS = (0.9, 0.95)
 HALVINGS = 8  # of the interval in which the factor lies: it is exact to 1/256
 
 
@@ -52,21 +54,16 @@ class Training:
     """Everything that the rest of a training depends on, and nothing else."""
 
     def __init__(
-        self, model: Any, weights: list[Any], batches: Batches, validation: Rows, recipe: Recipe
+        self, model: Any, begun: Start, batches: Batches, validation: Rows, recipe: Recipe
     ) -> None:
-        self.model, self.weights, self.recipe = model, weights, recipe
+        """`model` computes what was begun: that of it, or the base in a joint training."""
+        self.model, self.weights, self.recipe = model, begun.weights, recipe
         self.batches, self.validation = batches, validation
         self.course = Course()
         self._best: list[Any] | None = None
         self._best_loss, self._worse = math.inf, 0
         self.ended = False
-        self._optimizer = torch.optim.AdamW(
-            weights,
-            lr=recipe.learning_rate,
-            betas=BETAS,
-            weight_decay=recipe.weight_decay,
-            fused=True,  # one operation a weight; otherwise a tenth of a step of a tiny model
-        )
+        self._optimizer = Optimizer(begun.weights, begun.rates, recipe)
         self._precision = choose_precision(recipe.precision, model.device.type)
 
     def run(
@@ -78,19 +75,27 @@ class Training:
         """
         if checkpoints is not None:
             resume(checkpoints, {domain: self}, progress)
-        own = self.model.device.type == "cpu" and can_write_out(self.recipe)
-        with written_out(self.model) if own else nullcontext():
+        with self._written_out():
             self.begin()
             while not self.ended:
-                loss = sum(
-                    add_gradients(self.model, self.weights, batch, self._precision, rows_map)
+                found = [
+                    gradients_of(self.model, self.weights, batch, self._precision, rows_map)
                     for batch in self.next_step()
-                )
-                self.take(loss, domain, rows_map, progress)
+                ]
+                loss, gradients = sum(loss for loss, _ in found), summed([own for _, own in found])
+                self.take(loss, gradients, domain, progress)
+                if self.look_due:
+                    self.look(domain, rows_map, progress)
                 step, steps = self.course.steps, self.batches.steps
                 if checkpoints is not None and (self.ended or checkpoints.due(step, steps)):
                     save(checkpoints, [self])
             return self.finish(domain, progress)
+
+    def _written_out(self) -> AbstractContextManager[None]:
+        if self.model.device.type != "cpu" or not can_write_out(self.recipe):
+            return nullcontext()
+        forwards = lora_forwards(self.model)
+        return written_out(forwards, modules_that_fit(self.model, forwards))
 
     def begin(self) -> None:
         self._first, self._read = self.course.steps, self.course.tokens
@@ -102,10 +107,10 @@ class Training:
         self.course.tokens += sum(batch.tokens for batch in batches)
         return batches
 
-    def take(self, loss: float, domain: str, rows_map: Map, progress: Progress) -> None:
-        """End a step, once the gradients of its batches are added to the weights."""
+    def take(self, loss: float, gradients: Any, domain: str, progress: Progress) -> None:
+        """End a step of this loss, with the gradient of each weight over its batches."""
         course, steps, step = self.course, self.batches.steps, self.course.steps + 1
-        self._update(step)
+        self._update(step, gradients)
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"{domain}: loss {loss} at step {step}; lower learning_rate (now "
@@ -119,9 +124,27 @@ class Training:
             told = {"step": step, "steps": steps, "loss": loss}
             progress({"domain": domain, **told, "tokens_per_second": round(speed)})
         self.ended = last
-        if len(self.validation) and (step % self.recipe.eval_every == 0 or last):
-            held = self._look(step, last, rows_map)
-            progress({"domain": domain, "step": step, "validation_loss": held})
+
+    @property
+    def look_due(self) -> bool:
+        """Whether `look` is to follow the step that was taken."""
+        at = self.course.steps % self.recipe.eval_every == 0
+        return bool(len(self.validation)) and (at or self.ended)
+
+    def look(self, domain: str, rows_map: Map, progress: Progress) -> None:
+        """Keep the weights if they are the best on the validation split; end if they get worse."""
+        step, last = self.course.steps, self.ended
+        held = mean_loss(self.model, self.validation, self._precision, rows_map)
+        self.course.validation_loss.append((step, round(held, 4)))
+        if held < self._best_loss:
+            self._best = [w.detach().clone() for w in self._optimizer.parameters]
+            self._best_loss, self._worse = held, 0
+            self.course.best_step = step
+        else:
+            self._worse += 1
+            if self._worse >= self.recipe.patience:
+                self.ended, self.course.stopped_early = True, not last
+        progress({"domain": domain, "step": step, "validation_loss": held})
 
     def finish(self, domain: str, progress: Progress) -> Course:
         """Take the best weights seen."""
@@ -130,44 +153,29 @@ class Training:
             course.best_step = course.steps
         else:
             with torch.no_grad():
-                for weight, kept in zip(self.weights, self._best, strict=True):
+                for weight, kept in zip(self._optimizer.parameters, self._best, strict=True):
                     weight.copy_(kept)
         told = {"from_step": self._first, "step": course.steps}
         progress({"event": "ended", "domain": domain, **told})
         return course
 
-    def _update(self, step: int) -> None:
+    def _update(self, step: int, gradients: Any) -> None:
         recipe = self.recipe
         share = rate_share(step, self.batches.steps, recipe.warmup_steps, recipe.final_rate_share)
-        for group in self._optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * share
-        torch.nn.utils.clip_grad_norm_(self.weights, recipe.clip)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.step(gradients, share)
         self.course.steps = step
-
-    def _look(self, step: int, last: bool, rows_map: Map) -> float:
-        held = mean_loss(self.model, self.validation, self._precision, rows_map)
-        self.course.validation_loss.append((step, round(held, 4)))
-        if held < self._best_loss:
-            self._best = [w.detach().clone() for w in self.weights]
-            self._best_loss, self._worse = held, 0
-            self.course.best_step = step
-        else:
-            self._worse += 1
-            if self._worse >= self.recipe.patience:
-                self.ended, self.course.stopped_early = True, not last
-        return held
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What `go_on` goes on from, between two steps."""
         tensors = {"random": torch.get_rng_state()}
         if torch.cuda.is_available():
             tensors["random.cuda"] = torch.cuda.get_rng_state()
-        for i, weight in enumerate(self.weights):
+        optimizer = self._optimizer
+        for i, (weight, own) in enumerate(
+            zip(optimizer.parameters, optimizer.state(), strict=True)
+        ):
             tensors[f"weight.{i}"] = weight.detach()
-            for name, value in self._optimizer.state[weight].items():
-                tensors[f"optimizer.{i}.{name}"] = value
+            tensors |= {f"optimizer.{i}.{name}": value for name, value in own.items()}
             if self._best is not None:
                 tensors[f"best.{i}"] = self._best[i]
         facts = {
@@ -181,18 +189,24 @@ class Training:
 
     def go_on(self, tensors: dict[str, Any], facts: dict[str, Any]) -> None:
         device = self.model.device
+        parameters = self._optimizer.parameters
         with torch.no_grad():
-            for i, weight in enumerate(self.weights):
+            for i, weight in enumerate(parameters):
                 weight.copy_(tensors[f"weight.{i}"])
-                prefix = f"optimizer.{i}."
-                self._optimizer.state[weight] = {
+        prefixes = [f"optimizer.{i}." for i in range(len(parameters))]
+        self._optimizer.go_on(
+            [
+                {
                     name.removeprefix(prefix): value.to(device)
                     for name, value in tensors.items()
                     if name.startswith(prefix)
                 }
+                for prefix in prefixes
+            ]
+        )
         if facts["best_loss"] is not None:
             self._best_loss = facts["best_loss"]
-            self._best = [tensors[f"best.{i}"].to(device) for i in range(len(self.weights))]
+            self._best = [tensors[f"best.{i}"].to(device) for i in range(len(parameters))]
         self._worse, self.ended = facts["worse"], facts["ended"]
         self.batches.go_on(facts["batches"])
         for name, value in facts["course"].items():

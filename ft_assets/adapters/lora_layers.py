@@ -9,6 +9,7 @@ tolerance. Not for dropout, DoRA, quantized weights, or two adapters on one row.
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -36,42 +37,149 @@ def matrices_of(model: Any) -> Matrices:
     }
 
 
-@contextmanager
-def written_out(model: Any) -> Generator[None]:
-    """Let a PEFT model compute its LoRA by this file."""
-    layers = {n: one for n, one in model.named_modules() if hasattr(one, "lora_A")}
+def lora_forwards(model: Any) -> dict[Any, "LoraForward"]:
+    """Of a PEFT model, by the layer that each is to stand for."""
     matrices = matrices_of(model)
-    forwards = {
-        name: _Forward(layer.base_layer, [matrices[name.removeprefix("base_model.model.")]])
-        for name, layer in layers.items()
+    return {
+        layer: LoraForward(layer.base_layer, [matrices[name.removeprefix("base_model.model.")]])
+        for name, layer in model.named_modules()
+        if hasattr(layer, "lora_A")
     }
-    with _replaced(layers, forwards):
-        yield
 
 
-@contextmanager
-def adapters_on(base: Any, adapters: Sequence[Matrices]) -> Generator[None]:
-    """Let the base compute these adapters; a batch has as many rows of each, in their order."""
+def joint_forwards(base: Any, adapters: Sequence[Matrices]) -> dict[Any, "LoraForward"]:
+    """Of a base that carries no adapter, for batches with as many rows of each, in their order."""
     layers = {name: base.get_submodule(name) for name in adapters[0]}
-    forwards = {
-        name: _Forward(layer, [one[name] for one in adapters]) for name, layer in layers.items()
+    return {
+        layer: LoraForward(layer, [one[name] for one in adapters]) for name, layer in layers.items()
     }
-    with _replaced(layers, forwards):
-        yield
 
 
 @contextmanager
-def _replaced(layers: Mapping[str, Any], forwards: Mapping[str, Any]) -> Generator[None]:
-    for name, layer in layers.items():
-        layer.forward = forwards[name]
+def replaced(forwards: Mapping[Any, Any]) -> Generator[None]:
+    """Let modules compute by what is given instead of their own `forward`."""
+    for module, forward in forwards.items():
+        module.forward = forward
     try:
         yield
     finally:
-        for layer in layers.values():
-            del layer.forward
+        for module in forwards:
+            del module.forward
 
 
-class _Forward:
+@dataclass(frozen=True)
+class Linear:
+    """What a frozen linear layer gives with a LoRA, and the gradients of it.
+
+    x is [tokens, in], A (`down`) [rank, in], B (`up`) [out, rank], `weight` [out, in]. The sum of
+    weight and LoRA is computed again for the gradient of x: it is as large as the weight.
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    scale: float
+
+    def forward(
+        self, x: torch.Tensor, down: torch.Tensor, up: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return x W' + scale x A' B', and x A' where it was computed on the way."""
+        if self._merges(x):
+            whole = torch.addmm(self.weight, up, down, alpha=self.scale)
+            return torch.nn.functional.linear(x, whole, self.bias), None
+        out = torch.nn.functional.linear(x, self.weight, self.bias)
+        low = torch.mm(x, down.t())
+        return out.addmm_(low, up.t(), alpha=self.scale), low
+
+    def backward(
+        self,
+        gradient: torch.Tensor,
+        x: torch.Tensor,
+        low: torch.Tensor | None,
+        down: torch.Tensor,
+        up: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the gradients of x A', which `add_of_x` needs, of A and of B."""
+        if low is None:
+            low = torch.mm(x, down.t())
+        of_low = torch.mm(gradient, up).mul_(self.scale)
+        return of_low, torch.mm(of_low.t(), x), torch.mm(gradient.t(), low).mul_(self.scale)
+
+    def add_of_x(
+        self,
+        total: torch.Tensor | None,
+        gradient: torch.Tensor,
+        of_low: torch.Tensor,
+        down: torch.Tensor,
+        up: torch.Tensor,
+    ) -> torch.Tensor:
+        """Add the gradient of x to a total; without one, return it."""
+        merges = self._merges(gradient)
+        weight = self.weight
+        if merges:
+            weight = torch.addmm(weight, up, down, alpha=self.scale)
+        total = torch.mm(gradient, weight) if total is None else total.addmm_(gradient, weight)
+        return total if merges else total.addmm_(of_low, down)
+
+    def _merges(self, rows: torch.Tensor) -> bool:
+        # Twice A times B must cost less than A and B times the tokens; bf16 would round their sum.
+        pays = rows.shape[0] * sum(self.weight.shape) > 2 * self.weight.numel()
+        return pays and rows.dtype == torch.float32
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """The same for several adapters: x is [adapters * tokens, in], and of each adapter in turn;
+    A is [adapters, rank, in], B [adapters, out, rank].
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    scale: float
+
+    def forward(
+        self, x: torch.Tensor, down: torch.Tensor, up: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        groups = down.shape[0]
+        out = torch.nn.functional.linear(x, self.weight, self.bias)
+        low = torch.bmm(_grouped(x, groups), down.transpose(1, 2))
+        _grouped(out, groups).baddbmm_(low, up.transpose(1, 2), alpha=self.scale)
+        return out, low
+
+    def backward(
+        self,
+        gradient: torch.Tensor,
+        x: torch.Tensor,
+        low: Any,
+        down: torch.Tensor,
+        up: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        groups = down.shape[0]
+        gradient, x = _grouped(gradient, groups), _grouped(x, groups)
+        of_low = torch.bmm(gradient, up).mul_(self.scale)
+        of_up = torch.bmm(gradient.transpose(1, 2), low).mul_(self.scale)
+        return of_low, torch.bmm(of_low.transpose(1, 2), x), of_up
+
+    def add_of_x(
+        self,
+        total: torch.Tensor | None,
+        gradient: torch.Tensor,
+        of_low: torch.Tensor,
+        down: torch.Tensor,
+        up: torch.Tensor,
+    ) -> torch.Tensor:
+        if total is None:
+            total = torch.mm(gradient, self.weight)
+        else:
+            total.addmm_(gradient, self.weight)
+        _grouped(total, down.shape[0]).baddbmm_(of_low, down)
+        return total
+
+
+def _grouped(rows: torch.Tensor, groups: int) -> torch.Tensor:
+    return rows.view(groups, -1, rows.shape[-1])
+
+
+class LoraForward:
     """In place of the forward pass of a linear layer of the base."""
 
     def __init__(self, layer: Any, adapters: list[tuple[Any, Any, float]]) -> None:
@@ -79,91 +187,45 @@ class _Forward:
         self._down = [down for down, _, _ in adapters]
         self._up = [up for _, up, _ in adapters]
         self._scale = adapters[0][2]
+        self.adapters = len(adapters)
+
+    def linear(self, dtype: torch.dtype) -> Linear | Grouped:
+        bias = self._layer.bias
+        bias = None if bias is None else bias.to(dtype)
+        kind = Linear if self.adapters == 1 else Grouped
+        return kind(self._layer.weight.to(dtype), bias, self._scale)
+
+    def matrices(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """A and B, of all adapters."""
+        if self.adapters == 1:
+            return self._down[0], self._up[0]
+        return torch.stack(self._down), torch.stack(self._up)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         dtype = x.dtype
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
-        weight, bias = self._layer.weight, self._layer.bias
-        rows = x.to(dtype).reshape(len(self._down), -1, x.shape[-1])
-        args = (rows, weight.to(dtype), None if bias is None else bias.to(dtype))
-        # Twice A times B must cost less than A and B times the tokens; bf16 would round their sum.
-        pays = rows.shape[1] * sum(weight.shape) > 2 * weight.numel()
-        if len(self._down) == 1 and dtype == torch.float32 and pays:
-            out = _Merged.apply(*args, self._down[0], self._up[0], self._scale)
-        else:
-            down, up = (torch.stack(of).to(dtype) for of in (self._down, self._up))
-            out = _Lora.apply(*args, down, up, self._scale)
+        rows = x.to(dtype).reshape(-1, x.shape[-1])
+        down, up = (matrix.to(dtype) for matrix in self.matrices())
+        out = _Lora.apply(rows, down, up, self.linear(dtype))
         return cast(torch.Tensor, out).view(*x.shape[:-1], -1)
 
 
-class _Merged(torch.autograd.Function):
-    """x [1, tokens, in] -> [1, tokens, out]: x (W + scale * B A)'; matrices as in _Lora, one each.
-
-    The sum is computed again for the gradient of x instead of being kept: it is as large as W.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: torch.Tensor,
-        weight: torch.Tensor,
-        bias: torch.Tensor | None,
-        down: torch.Tensor,
-        up: torch.Tensor,
-        scale: float,
-    ) -> torch.Tensor:
-        ctx.scale = scale
-        ctx.save_for_backward(x, weight, down, up)
-        return torch.nn.functional.linear(x, torch.addmm(weight, up, down, alpha=scale), bias)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        x, weight, down, up = ctx.saved_tensors
-        [tokens], [gradient] = x, gradients[0]
-        low = torch.mm(tokens, down.t())
-        of_low = torch.mm(gradient, up).mul_(ctx.scale)
-        of_up = torch.mm(gradient.t(), low).mul_(ctx.scale)
-        of_down = torch.mm(of_low.t(), tokens)
-        of_x = None
-        if ctx.needs_input_grad[0]:
-            whole = torch.addmm(weight, up, down, alpha=ctx.scale)
-            of_x = torch.mm(gradient, whole)[None]
-        return of_x, None, None, of_down, of_up, None
-
-
 class _Lora(torch.autograd.Function):
-    """x [adapters, tokens, in] -> [adapters, tokens, out]: x W' + scale * x A' B'.
-
-    W is [out, in] and frozen, A [adapters, rank, in], B [adapters, out, rank]. The gradients of x,
-    A and B are written out: they need x and x A' alone.
-    """
-
     @staticmethod
     def forward(
-        ctx: Any,
-        x: torch.Tensor,
-        weight: torch.Tensor,
-        bias: torch.Tensor | None,
-        down: torch.Tensor,
-        up: torch.Tensor,
-        scale: float,
+        ctx: Any, x: torch.Tensor, down: torch.Tensor, up: torch.Tensor, linear: Any
     ) -> torch.Tensor:
-        out = torch.nn.functional.linear(x, weight, bias)
-        low = torch.bmm(x, down.transpose(1, 2))
-        out.baddbmm_(low, up.transpose(1, 2), alpha=scale)
-        ctx.scale = scale
-        ctx.save_for_backward(x, weight, down, up, low)
+        out, low = linear.forward(x, down, up)
+        ctx.linear = linear
+        ctx.save_for_backward(x, low, down, up)
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        [gradient] = gradients
-        x, weight, down, up, low = ctx.saved_tensors
-        of_low = torch.bmm(gradient, up) * ctx.scale
-        of_up = torch.bmm(gradient.transpose(1, 2), low) * ctx.scale
-        of_down = torch.bmm(of_low.transpose(1, 2), x)
+        x, low, down, up = ctx.saved_tensors
+        of_low, of_down, of_up = ctx.linear.backward(gradients[0], x, low, down, up)
         of_x = None
         if ctx.needs_input_grad[0]:
-            of_x = torch.matmul(gradient, weight).baddbmm_(of_low, down)
-        return of_x, None, None, of_down, of_up, None
+            of_x = ctx.linear.add_of_x(None, gradients[0], of_low, down, up)
+        return of_x, of_down, of_up, None

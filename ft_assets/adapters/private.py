@@ -33,7 +33,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ft_assets.adapters.base_model import rate_share
 from ft_assets.adapters.device import choose_device
 from ft_assets.adapters.job import Progress, checked_base, published, running_job
-from ft_assets.adapters.loop import BETAS
+from ft_assets.adapters.optimizer import BETA2
 from ft_assets.adapters.privacy import Plan, Privacy, plan_of, subjects_of
 from ft_assets.adapters.recipe import Recipe, recipe_from
 from ft_assets.adapters.start import save_adapter, start, target_modules
@@ -174,7 +174,7 @@ def train_one(
         torch.optim.AdamW(
             [p for p in model.parameters() if p.requires_grad],
             lr=recipe.learning_rate,
-            betas=BETAS,
+            betas=(recipe.momentum, BETA2),
             weight_decay=recipe.weight_decay,
         ),
         noise_multiplier=plan.spent.noise,

@@ -31,6 +31,8 @@ class Recipe(Section):
     target_modules: str | tuple[str, ...] = field(default=ALL_LINEAR)
     train_on: str = choice("responses", "all")  # which tokens have a loss
     learning_rate: float = number(2e-4, 0, 1)
+    b_rate_ratio: float = number(1.0, 1e-3, 1000)  # of LoRA's B over A: LoRA+, arXiv 2402.12354
+    momentum: float = number(0.9, 0, 0.999)  # beta1 of AdamW
     warmup_steps: int = number(10, 0, 100_000)
     final_rate_share: float = number(0.1, 0, 1)  # of learning_rate, reached linearly at the end
     weight_decay: float = number(0.0, 0, 1)
@@ -67,6 +69,11 @@ class Recipe(Section):
             raise ValueError(
                 f"init: got {self.init!r}; allowed with method full: fresh. A full fine-tune is a "
                 "model: to go on from it, name its folder as base_model"
+            )
+        if self.b_rate_ratio != 1 and (self.method == "full" or self.distillation or self.privacy):
+            raise ValueError(
+                f"b_rate_ratio: got {self.b_rate_ratio:g}; allowed with method full, distillation "
+                "or privacy: 1"
             )
         if self.privacy and self.preference:
             raise ValueError(

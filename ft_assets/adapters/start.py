@@ -37,6 +37,7 @@ class Parent:
 class Start:
     model: Any
     weights: list[Any]  # that are trained
+    rates: list[float]  # of each, over the rate of the recipe
     update: list[tuple[Any, Any]]  # see loop.keep_general
     parent: Parent | None  # that it really starts from
     why_fresh: str = ""  # though the recipe asks for a parent
@@ -88,7 +89,13 @@ def start(
     if recipe.method == "full":
         copied = copy.deepcopy(base).requires_grad_(True)
         everything = list(copied.parameters())
-        return Start(copied, everything, [(w, w.detach().clone()) for w in everything], None)
+        return Start(
+            copied,
+            everything,
+            [1.0] * len(everything),
+            [(w, w.detach().clone()) for w in everything],
+            None,
+        )
     parent, why = usable_parent(given, recipe, targets, base_digest)
     torch.manual_seed(seed)
     model: Any = get_peft_model(base, _lora(recipe, targets))
@@ -102,16 +109,17 @@ def start(
             model.add_adapter(PARENT, config)
             set_peft_model_state_dict(model, kept, adapter_name=PARENT)
             model.base_model.set_adapter([PARENT, ADAPTER])
-    update, weights = [], []
+    update, weights, rates = [], [], []
     for name, weight in model.named_parameters():
         weight.requires_grad_(f".{ADAPTER}" in name)
         if weight.requires_grad:
             weights.append(weight)
+            rates.append(recipe.b_rate_ratio if ".lora_B." in name else 1.0)
         if ".lora_B." in name:  # that of a frozen parent too
             update.append((weight, torch.zeros_like(weight)))
         elif ".lora_magnitude_vector." in name:
             update.append((weight, _norms(model, name)))
-    return Start(model, weights, update, parent, why)
+    return Start(model, weights, rates, update, parent, why)
 
 
 def _lora(recipe: Recipe, targets: list[str]) -> LoraConfig:

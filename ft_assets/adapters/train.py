@@ -178,8 +178,8 @@ def _prepare(one: dict[str, Any], shared: Shared) -> _Prepared:
 
 def _train_one(one: dict[str, Any], shared: Shared, checkpoints: Checkpoints | None) -> None:
     ready = _prepare(one, shared)
-    model, weights = ready.begun.model, ready.begun.weights
-    training = Training(model, weights, ready.batches, ready.corpus.validation, shared.recipe)
+    begun, validation = ready.begun, ready.corpus.validation
+    training = Training(begun.model, begun, ready.batches, validation, shared.recipe)
     with metered(shared.energy_country) as energy:
         course = training.run(one["domain"], shared.rows_map, shared.progress, checkpoints)
     _finish(one, shared, ready, course, {"energy": energy})
@@ -196,7 +196,7 @@ def _train_jointly(
         ready.begun.model.unload()
         validation = ready.corpus.validation
         trainings[one["domain"]] = Training(
-            shared.base, ready.begun.weights, ready.batches, validation, shared.recipe
+            shared.base, ready.begun, ready.batches, validation, shared.recipe
         )
         prepared.append(ready)
     with metered(shared.energy_country) as energy:

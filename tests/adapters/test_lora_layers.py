@@ -4,8 +4,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from ft_assets.adapters import lora_layers
-from ft_assets.adapters.lora_layers import written_out
+from ft_assets.adapters.lora_layers import Linear, lora_forwards, replaced
 
 
 class Layers(torch.nn.Module):
@@ -38,21 +37,21 @@ def computed(model, x):
     return [out, *torch.autograd.grad(out.float().square().sum(), [x, *weights])]
 
 
-@pytest.mark.parametrize(("tokens", "way"), [(100, "_Merged"), (5, "_Lora")])
-def test_outputs_and_gradients_are_those_of_peft(model, monkeypatch, tokens, way):
-    taken = []
-    for name in ("_Merged", "_Lora"):
-        apply = getattr(lora_layers, name).apply
-        monkeypatch.setattr(
-            getattr(lora_layers, name),
-            "apply",
-            lambda *args, name=name, apply=apply: (taken.append(name), apply(*args))[1],
-        )
+@pytest.mark.parametrize(("tokens", "merges"), [(100, True), (5, False)])
+def test_outputs_and_gradients_are_those_of_peft(model, monkeypatch, tokens, merges):
+    taken, forward = [], Linear.forward
+
+    def watched(linear, x, down, up):
+        out, low = forward(linear, x, down, up)
+        taken.append(low is None)
+        return out, low
+
+    monkeypatch.setattr(Linear, "forward", watched)
     x = torch.randn(2, tokens // 2 or 1, 24)
     wanted = computed(model, x)
-    with written_out(model):
+    with replaced(lora_forwards(model)):
         found = computed(model, x)
-    assert taken == [way, way]
+    assert taken == [merges, merges]
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
     assert torch.equal(computed(model, x)[0], wanted[0])  # and PEFT's own again, afterwards
@@ -63,7 +62,7 @@ def test_bf16_is_that_of_autocast(model):
     x = torch.randn(1, 100, 24)
     with torch.autocast("cpu", torch.bfloat16):
         wanted = computed(model, x)
-        with written_out(model):
+        with replaced(lora_forwards(model)):
             found = computed(model, x)
     for one, other in zip(found, wanted, strict=True):
         assert one.dtype == other.dtype

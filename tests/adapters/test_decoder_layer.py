@@ -1,0 +1,179 @@
+"""Decoder layers written out compute what transformers and PEFT compute."""
+
+from itertools import chain
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import (
+    GemmaConfig,
+    GemmaForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+from ft_assets.adapters import decoder_layer
+from ft_assets.adapters.decoder_layer import modules_that_fit, written_out
+from ft_assets.adapters.document_attention import NAME, keep_documents_apart
+from ft_assets.adapters.lora_layers import joint_forwards, lora_forwards, matrices_of
+from ft_assets.adapters.workers import token_losses
+
+# peft 0.21 asks transformers 5.24 by an old name.
+pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning")
+
+SHAPE = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 256,
+}
+ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+LENGTHS = (5, 40, 1, 18)
+
+
+def base_of(config, model, **more):
+    torch.manual_seed(0)
+    made = model(config(**{**SHAPE, "num_key_value_heads": 2, **more})).requires_grad_(False)
+    for name, weight in made.named_parameters():
+        if "norm" in name or name.endswith("bias"):
+            torch.nn.init.uniform_(weight, 0.5, 1.5)
+    return made
+
+
+def adapted(base, targets=tuple(ALL), seed=0):
+    torch.manual_seed(seed)
+    model = get_peft_model(base, LoraConfig(r=3, lora_alpha=5, target_modules=list(targets)))
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.1)
+    return model
+
+
+def row(seed=0):
+    ids = torch.randint(0, 64, (1, sum(LENGTHS)), generator=torch.Generator().manual_seed(seed))
+    return ids, torch.cat([torch.arange(length) for length in LENGTHS])[None]
+
+
+def computed(model, weights, ids, positions):
+    losses = token_losses(model, ids, ids, torch.float32, positions)
+    return losses, *torch.autograd.grad(losses.sum(), weights)
+
+
+def trained(model):
+    return [weight for weight in model.parameters() if weight.requires_grad]
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """The layers that are computed by the file."""
+    taken, apply = [], decoder_layer._DecoderLayer.apply
+    monkeypatch.setattr(
+        decoder_layer._DecoderLayer, "apply", lambda *args: (taken.append(1), apply(*args))[1]
+    )
+    return taken
+
+
+@pytest.mark.parametrize("targets", [ALL, ["v_proj", "down_proj"]], ids=["all", "two"])
+@pytest.mark.parametrize(
+    ("config", "model", "more"),
+    [
+        (LlamaConfig, LlamaForCausalLM, {}),
+        (LlamaConfig, LlamaForCausalLM, {"num_key_value_heads": 4, "attention_bias": True}),
+        (MistralConfig, MistralForCausalLM, {"sliding_window": None}),
+        (Qwen2Config, Qwen2ForCausalLM, {}),
+    ],
+    ids=["grouped", "biased", "mistral", "qwen2"],
+)
+def test_losses_and_gradients_are_those_of_transformers(config, model, more, targets, passes):
+    base = base_of(config, model, **more)
+    assert keep_documents_apart(base) == NAME
+    model = adapted(base, targets)
+    weights = trained(model)
+    assert len(weights) == 4 * len(targets)
+    wanted = computed(model, weights, *row())
+    forwards = lora_forwards(model)
+    modules = modules_that_fit(model, forwards)
+    assert len(modules) == 3
+    passes.clear()
+    with written_out(forwards, modules):
+        found = computed(model, weights, *row())
+    assert len(passes) == 2
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+    assert torch.equal(computed(model, weights, *row())[0], wanted[0])  # its own again, afterwards
+    assert len(passes) == 2
+
+
+def test_several_adapters_are_each_that_alone():
+    base = base_of(LlamaConfig, LlamaForCausalLM)
+    keep_documents_apart(base)
+    matrices, weights, wanted, rows = [], [], [], []
+    for seed in range(3):
+        model = adapted(base, seed=seed)
+        matrices.append(matrices_of(model))
+        weights.append(trained(model))
+        rows.append(row(seed))
+        wanted.append(computed(model, weights[-1], *rows[-1]))
+        model.unload()
+    ids, positions = (torch.cat(column) for column in zip(*rows, strict=True))
+    with written_out(joint_forwards(base, matrices), modules_that_fit(base, {})):
+        losses, *gradients = computed(base, list(chain(*weights)), ids, positions)
+    assert len(gradients) == 3 * len(weights[0])
+    for place, (loss, *own) in enumerate(wanted):
+        torch.testing.assert_close(losses[place : place + 1], loss, rtol=1e-3, atol=1e-5)
+        found = gradients[place * len(own) : (place + 1) * len(own)]
+        for one, other in zip(found, own, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("config", "model", "more"),
+    [
+        (Qwen3Config, Qwen3ForCausalLM, {"head_dim": 8}),
+        (GemmaConfig, GemmaForCausalLM, {"head_dim": 8}),
+        (LlamaConfig, LlamaForCausalLM, {"hidden_act": "gelu"}),
+    ],
+    ids=["norms of queries", "gemma", "gelu"],
+)
+def test_other_layers_are_left_to_themselves(config, model, more):
+    base = base_of(config, model, **more)
+    keep_documents_apart(base)
+    model = adapted(base)
+    forwards = lora_forwards(model)
+    assert modules_that_fit(model, forwards) == []
+    weights = trained(model)
+    wanted = computed(model, weights, *row())
+    with written_out(forwards, []):
+        found = computed(model, weights, *row())
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_a_long_document_and_bf16_are_computed_as_before(monkeypatch, passes):
+    base = base_of(LlamaConfig, LlamaForCausalLM)
+    keep_documents_apart(base)
+    model = adapted(base)
+    forwards = lora_forwards(model)
+    modules = modules_that_fit(model, forwards)
+    passes.clear()
+    with written_out(forwards, modules):
+        token_losses(model, row()[0], row()[0], torch.bfloat16, row()[1])
+        monkeypatch.setattr(decoder_layer, "LONG", max(LENGTHS) - 1)
+        token_losses(model, row()[0], row()[0], torch.float32, row()[1])
+        assert passes == []
+        monkeypatch.setattr(decoder_layer, "LONG", max(LENGTHS))
+        token_losses(model, row()[0], row()[0], torch.float32, row()[1])
+    assert len(passes) == 2
+
+
+def test_attention_of_the_base_over_borders_is_kept():
+    base = base_of(LlamaConfig, LlamaForCausalLM)
+    assert modules_that_fit(base, {}) == []
