@@ -229,16 +229,16 @@ class _DecoderLayer(torch.autograd.Function):
         *matrices: torch.Tensor | None,
     ) -> torch.Tensor:
         tokens = x.shape[0]
-        lows: list[torch.Tensor | None] = []
+        kept: list[torch.Tensor | None] = []
 
         def project(place: int, x: torch.Tensor) -> torch.Tensor:
             down, up = matrices[2 * place : 2 * place + 2]
             linear = plan.linears[place]
             if down is None or up is None:
-                out, low = torch.nn.functional.linear(x, linear.weight, linear.bias), None
+                out, of_linear = torch.nn.functional.linear(x, linear.weight, linear.bias), None
             else:
-                out, low = linear.forward(x, down, up)
-            lows.append(low)
+                out, of_linear = linear.forward(x, down, up)
+            kept.append(of_linear)
             return out
 
         first, of_first = _normalized(x, plan.norms[0])
@@ -259,7 +259,7 @@ class _DecoderLayer(torch.autograd.Function):
         ctx.save_for_backward(
             *(x, of_first, first, query, key, value, mixed),
             *(middle, of_second, second, gate, up, opened, inner),
-            *(*lows, *matrices, *weights),
+            *(*kept, *matrices, *weights),
         )
         return out
 
@@ -267,9 +267,9 @@ class _DecoderLayer(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> Any:
         [of_out] = gradients
         rotation, plan = ctx.rotation, ctx.plan
-        x, of_first, first, query, key, value, mixed, *kept = ctx.saved_tensors
-        middle, of_second, second, gate, up, opened, inner, *kept = kept
-        lows, matrices, weights = kept[:7], kept[7:21], kept[21:]
+        x, of_first, first, query, key, value, mixed, *saved = ctx.saved_tensors
+        middle, of_second, second, gate, up, opened, inner, *saved = saved
+        kept, matrices, weights = saved[:7], saved[7:21], saved[21:]
         found: list[Any] = [None] * 14
 
         def back(
@@ -283,9 +283,11 @@ class _DecoderLayer(torch.autograd.Function):
                     return None
                 of_x = torch.mm(gradient, linear.weight)
                 return of_x if total is None else total.add_(of_x)
-            of_low, of_down, of_up = linear.backward(gradient, x, lows[place], down, up)
+            of_low, of_down, of_up = linear.backward(gradient, x, kept[place], down, up)
             found[2 * place : 2 * place + 2] = of_down, of_up
-            return linear.add_of_x(total, gradient, of_low, down, up) if needed else None
+            if not needed:
+                return None
+            return linear.add_of_x(total, gradient, kept[place], of_low, down, up)
 
         of_inner = back(6, of_out, inner)
         of_up = of_inner * opened

@@ -72,7 +72,7 @@ class Linear:
     """What a frozen linear layer gives with a LoRA, and the gradients of it.
 
     x is [tokens, in], A (`down`) [rank, in], B (`up`) [out, rank], `weight` [out, in]. The sum of
-    weight and LoRA is computed again for the gradient of x: it is as large as the weight.
+    weight and LoRA is kept for the gradient of x where it is no larger than x, else computed again.
     """
 
     weight: torch.Tensor
@@ -82,10 +82,11 @@ class Linear:
     def forward(
         self, x: torch.Tensor, down: torch.Tensor, up: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return x W' + scale x A' B', and x A' where it was computed on the way."""
-        if self._merges(x):
+        """Return x W' + scale x A' B', and what is kept for the gradients."""
+        if self.merges(x):
             whole = torch.addmm(self.weight, up, down, alpha=self.scale)
-            return torch.nn.functional.linear(x, whole, self.bias), None
+            out = torch.nn.functional.linear(x, whole, self.bias)
+            return out, whole if whole.shape[0] <= x.shape[0] else None
         out = torch.nn.functional.linear(x, self.weight, self.bias)
         low = torch.mm(x, down.t())
         return out.addmm_(low, up.t(), alpha=self.scale), low
@@ -94,13 +95,12 @@ class Linear:
         self,
         gradient: torch.Tensor,
         x: torch.Tensor,
-        low: torch.Tensor | None,
+        kept: Any,
         down: torch.Tensor,
         up: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return the gradients of x A', which `add_of_x` needs, of A and of B."""
-        if low is None:
-            low = torch.mm(x, down.t())
+        low = torch.mm(x, down.t()) if self.merges(x) else kept
         of_low = torch.mm(gradient, up).mul_(self.scale)
         return of_low, torch.mm(of_low.t(), x), torch.mm(gradient.t(), low).mul_(self.scale)
 
@@ -108,19 +108,20 @@ class Linear:
         self,
         total: torch.Tensor | None,
         gradient: torch.Tensor,
+        kept: Any,
         of_low: torch.Tensor,
         down: torch.Tensor,
         up: torch.Tensor,
     ) -> torch.Tensor:
         """Add the gradient of x to a total; without one, return it."""
-        merges = self._merges(gradient)
+        merges = self.merges(gradient)
         weight = self.weight
         if merges:
-            weight = torch.addmm(weight, up, down, alpha=self.scale)
+            weight = torch.addmm(weight, up, down, alpha=self.scale) if kept is None else kept
         total = torch.mm(gradient, weight) if total is None else total.addmm_(gradient, weight)
         return total if merges else total.addmm_(of_low, down)
 
-    def _merges(self, rows: torch.Tensor) -> bool:
+    def merges(self, rows: torch.Tensor) -> bool:
         # Twice A times B must cost less than A and B times the tokens; bf16 would round their sum.
         pays = rows.shape[0] * sum(self.weight.shape) > 2 * self.weight.numel()
         return pays and rows.dtype == torch.float32
@@ -149,20 +150,21 @@ class Grouped:
         self,
         gradient: torch.Tensor,
         x: torch.Tensor,
-        low: Any,
+        kept: Any,
         down: torch.Tensor,
         up: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         groups = down.shape[0]
         gradient, x = _grouped(gradient, groups), _grouped(x, groups)
         of_low = torch.bmm(gradient, up).mul_(self.scale)
-        of_up = torch.bmm(gradient.transpose(1, 2), low).mul_(self.scale)
+        of_up = torch.bmm(gradient.transpose(1, 2), kept).mul_(self.scale)
         return of_low, torch.bmm(of_low.transpose(1, 2), x), of_up
 
     def add_of_x(
         self,
         total: torch.Tensor | None,
         gradient: torch.Tensor,
+        kept: Any,
         of_low: torch.Tensor,
         down: torch.Tensor,
         up: torch.Tensor,
@@ -216,16 +218,16 @@ class _Lora(torch.autograd.Function):
     def forward(
         ctx: Any, x: torch.Tensor, down: torch.Tensor, up: torch.Tensor, linear: Any
     ) -> torch.Tensor:
-        out, low = linear.forward(x, down, up)
+        out, kept = linear.forward(x, down, up)
         ctx.linear = linear
-        ctx.save_for_backward(x, low, down, up)
+        ctx.save_for_backward(x, kept, down, up)
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        x, low, down, up = ctx.saved_tensors
-        of_low, of_down, of_up = ctx.linear.backward(gradients[0], x, low, down, up)
+        x, kept, down, up = ctx.saved_tensors
+        of_low, of_down, of_up = ctx.linear.backward(gradients[0], x, kept, down, up)
         of_x = None
         if ctx.needs_input_grad[0]:
-            of_x = ctx.linear.add_of_x(None, gradients[0], of_low, down, up)
+            of_x = ctx.linear.add_of_x(None, gradients[0], kept, of_low, down, up)
         return of_x, of_down, of_up, None
