@@ -83,12 +83,15 @@ def row_workers(threads: int, rows: int) -> Generator[Map]:
     os.environ.setdefault("RAYON_NUM_THREADS", str(threads))
     torch.set_num_threads(inside)
     _keep_memory()
-    # The number is a setting of each thread: a new one starts with all cores.
-    with (
-        _libraries_not_collected(),
-        ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(inside,)) as pool,
-    ):
-        yield lambda work, rows: list(pool.map(work, rows))
+    with _libraries_not_collected():
+        if workers == 1:  # in this thread: what it has just read is in the cache of its core
+            yield lambda work, rows: list(map(work, rows))
+            return
+        # The number is a setting of each thread: a new one starts with all cores.
+        with ThreadPoolExecutor(
+            workers, initializer=torch.set_num_threads, initargs=(inside,)
+        ) as pool:
+            yield lambda work, rows: list(pool.map(work, rows))
 
 
 @contextmanager
