@@ -157,10 +157,12 @@ def attend(
     hidden = query.new_full((BLOCK, BLOCK), float("-inf")).triu(1)
     kept = []
     for begin, first, last in _blocks(spans):
-        scores = torch.bmm(query[:, first:last], key[:, begin:last].transpose(1, 2))
-        scores *= scale
-        length = last - first
-        scores[:, :, first - begin :] += hidden[:length, :length]
+        length, factors = last - first, (query[:, first:last], key[:, begin:last].transpose(1, 2))
+        if first == begin:
+            scores = torch.baddbmm(hidden[:length, :length], *factors, alpha=scale)
+        else:
+            scores = torch.bmm(*factors).mul_(scale)
+            scores[:, :, first - begin :] += hidden[:length, :length]
         weights = torch.softmax(scores, dim=-1)
         out[:, first:last] = torch.bmm(weights, value[:, begin:last])
         kept.append(weights)

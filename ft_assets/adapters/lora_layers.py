@@ -101,8 +101,10 @@ class Linear:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return the gradients of x A', which `add_of_x` needs, of A and of B."""
         low = torch.mm(x, down.t()) if self.merges(x) else kept
-        of_low = torch.mm(gradient, up).mul_(self.scale)
-        return of_low, torch.mm(of_low.t(), x), torch.mm(gradient.t(), low).mul_(self.scale)
+        none = gradient.new_empty(1)  # times 0: the scale is of the product
+        of_low = torch.addmm(none, gradient, up, beta=0, alpha=self.scale)
+        of_up = torch.addmm(none, gradient.t(), low, beta=0, alpha=self.scale)
+        return of_low, torch.mm(of_low.t(), x), of_up
 
     def add_of_x(
         self,

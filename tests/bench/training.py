@@ -43,8 +43,8 @@ MOMENTA = (0.9, 0.6)  # beta1 of AdamW; with some hundred steps the smaller one 
 NEAR, FAR = 0.01, 0.03  # of the loss
 # Trainer, rows of a batch (conversations where it pads), tokens of a row.
 BATCHES = {
-    "ours": [("ours", 1, tokens) for tokens in (320, 384, 512)],
-    "hf": [("hf", rows, ROW_TOKENS) for rows in (2, 4, 8)],
+    "ours": [("ours", 1, tokens) for tokens in (320, 384, 448, 512)],
+    "hf": [("hf", rows, ROW_TOKENS) for rows in (2, 4, 6, 8)],
     "trl": [
         *(("trl", rows, ROW_TOKENS) for rows in (4, 8)),
         *((f"trl {how}", rows, ROW_TOKENS) for how in ("packed", "wrapped") for rows in (1, 2)),
