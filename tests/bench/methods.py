@@ -20,7 +20,15 @@ import numpy as np
 
 from tests.bench.timing import Measure, costs, faster, missing
 from tests.bench.trainers import examples
-from tests.bench.training import BASE_STEPS, CACHE, RANK, RATE, _run, sample_conversations
+from tests.bench.training import (
+    BASE_STEPS,
+    CACHE,
+    MOMENTA,
+    RANK,
+    RATE,
+    _run,
+    sample_conversations,
+)
 from tests.bench.training import write_tokens as write_conversations
 
 QUESTIONS, CHOICES = 200, 4
@@ -184,6 +192,7 @@ def plain(job: dict[str, Any]) -> dict[str, Any]:
             "batch_rows": 1,
             "row_tokens": 512,
             "rate": RATE,
+            "momentum": MOMENTA[0],
             "rank": RANK,
             "seed": 0,
             "threads": 1,
