@@ -71,6 +71,7 @@ def _looks_fitting(layer: Any) -> bool:
         and all(hasattr(norm, "variance_epsilon") for norm in norms)
         and all(hasattr(attention, name) for name in ("head_dim", "scaling", "config"))
         and attention.config._attn_implementation == NAME
+        and all(weight.dtype == torch.float32 for weight in layer.parameters())
     )
 
 

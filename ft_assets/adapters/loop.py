@@ -78,11 +78,7 @@ class Training:
         with self._written_out():
             self.begin()
             while not self.ended:
-                found = [
-                    gradients_of(self.model, self.weights, batch, self._precision, rows_map)
-                    for batch in self.next_step()
-                ]
-                loss, gradients = sum(loss for loss, _ in found), summed([own for _, own in found])
+                loss, gradients = self._add_batches(self.next_step(), rows_map)
                 self.take(loss, gradients, domain, progress)
                 if self.look_due:
                     self.look(domain, rows_map, progress)
@@ -96,6 +92,16 @@ class Training:
             return nullcontext()
         forwards = lora_forwards(self.model)
         return written_out(forwards, modules_that_fit(self.model, forwards))
+
+    def _add_batches(self, batches: list[Batch], rows_map: Map) -> tuple[float, list[Any]]:
+        """One after the other: the gradients of a full fine-tuning are as large as the model."""
+        total: list[Any] = []
+        losses = 0.0
+        for batch in batches:
+            loss, own = gradients_of(self.model, self.weights, batch, self._precision, rows_map)
+            total = summed([total, own]) if total else own
+            losses += loss
+        return losses, total
 
     def begin(self) -> None:
         self._first, self._read = self.course.steps, self.course.tokens

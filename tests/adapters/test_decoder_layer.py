@@ -174,6 +174,12 @@ def test_a_long_document_and_bf16_are_computed_as_before(monkeypatch, passes):
     assert len(passes) == 2
 
 
+def test_a_base_of_bf16_is_left_to_itself():
+    base = base_of(LlamaConfig, LlamaForCausalLM).to(torch.bfloat16)
+    assert keep_documents_apart(base) == NAME
+    assert modules_that_fit(base, {}) == []
+
+
 def test_attention_of_the_base_over_borders_is_kept():
     base = base_of(LlamaConfig, LlamaForCausalLM)
     assert modules_that_fit(base, {}) == []
