@@ -1,6 +1,6 @@
 // A conversation with one model: stream answers, and tie every reaction to the answer it is about.
 
-import { askForKey, call, element, keyField, teller } from "./common.js";
+import { askForKey, call, element, inTurn, keyField, teller } from "./common.js";
 
 const at = (id) => document.getElementById(id);
 const tell = teller(at("told"));
@@ -8,17 +8,20 @@ const tell = teller(at("told"));
 let session = crypto.randomUUID();
 let messages = []; // what the model is sent
 let running = null; // {id, abort} of the answer that is being written
+const askedModels = inTurn();
 
 async function loadModels() {
+  const stale = askedModels();
   try {
     const { data } = await (await call("GET", "/v1/models")).json();
+    if (stale()) return;
     const before = at("model").value;
     const names = data.map((model) => model.id).sort(byKind);
     at("model").replaceChildren(...names.map((name) => element("option", {}, name)));
     if (names.includes(before)) at("model").value = before;
     tell(names.length ? "" : "No model is loaded yet.");
   } catch (error) {
-    askForKey(error, at("key"), tell);
+    if (!stale()) askForKey(error, at("key"), tell);
   }
 }
 
@@ -50,6 +53,7 @@ async function answer() {
   at("turns").append(card);
   const abort = new AbortController();
   const asked = messages.slice();
+  const mine = session;
   running = { id: null, abort };
   busy(true);
   tell("");
@@ -76,8 +80,10 @@ async function answer() {
     if (error.name === "AbortError") tell("Stopped. An answer that was cut off is not kept.");
     else askForKey(error, at("key"), tell);
     if (!text) card.remove();
-    messages = asked.slice(0, -1);
-    at("prompt").value ||= asked.at(-1).content;
+    if (mine === session) { // else the conversation was left
+      messages = asked.slice(0, -1);
+      at("prompt").value ||= asked.at(-1).content;
+    }
   } finally {
     running = null;
     busy(false);

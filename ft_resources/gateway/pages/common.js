@@ -47,6 +47,16 @@ export async function call(method, path, body, extra = {}) {
   throw new Refused(reply.status, said);
 }
 
+// Of several answers to one question, the one asked for last counts: `const stale = asked()` before
+// a call, and after it `stale()` says whether the question was put again meanwhile.
+export function inTurn() {
+  let last = 0;
+  return () => {
+    const mine = ++last;
+    return () => mine !== last;
+  };
+}
+
 export function keyField(input, changed) {
   input.value = sessionStorage.getItem(KEY) ?? "";
   input.addEventListener("change", () => {

@@ -1,31 +1,37 @@
 // What waits for a person, one item at a time, with the keyboard alone.
 
-import { askForKey, call, element, keyField, teller } from "./common.js";
+import { askForKey, call, element, inTurn, keyField, teller } from "./common.js";
 
 const at = (id) => document.getElementById(id);
 const tell = teller(at("told"));
 
 let items = [];
+let domain = ""; // of the items
 let place = 0; // of the item that is shown
 let chosen = 0; // its answer
 let sending = false;
+const asked = inTurn();
+const askedReleases = inTurn();
 
 async function load() {
+  const stale = asked();
   try {
-    const domain = at("domain").value;
-    const query = domain ? `?domain=${encodeURIComponent(domain)}` : "";
+    const wanted = at("domain").value;
+    const query = wanted ? `?domain=${encodeURIComponent(wanted)}` : "";
     const state = await (await call("GET", `/review/items${query}`)).json();
+    if (stale()) return;
     at("domain").replaceChildren(...state.domains.map((one) => {
       const label = `${one.domain} (${one.open})`;
       return element("option", { value: one.domain, selected: one.domain === state.domain }, label);
     }));
-    items = state.items;
+    ({ items, domain } = state);
     place = 0;
     showAgreement(state);
     show();
     tell("");
   } catch (error) {
-    items = [];
+    if (stale()) return;
+    [items, domain] = [[], ""];
     show();
     at("item").hidden = true;
     askForKey(error, at("key"), tell);
@@ -38,7 +44,7 @@ function show() {
   at("item").hidden = !item;
   if (!item) {
     at("place").textContent = "";
-    if (at("domain").value) tell("Nothing waits here for you.", "good");
+    if (domain) tell("Nothing waits here for you.", "good");
     return;
   }
   at("place").textContent = `${place + 1} of ${items.length}`;
@@ -89,15 +95,19 @@ async function decide(decision, text) {
   if (!item || sending) return;
   sending = true;
   try {
-    const body = { domain: at("domain").value, item: item.item_id, decision, answer: chosen, ...(text ? { text } : {}) };
+    const body = { domain, item: item.item_id, decision, answer: chosen, ...(text ? { text } : {}) };
     const state = await (await call("POST", "/review/decisions", body)).json();
-    items.splice(place, 1);
-    place = Math.min(place, Math.max(0, items.length - 1));
-    showAgreement(state);
-    for (const option of at("domain").options) {
-      if (option.value === state.domain) option.textContent = `${state.domain} (${items.length})`;
+    const decided = items.indexOf(item);
+    if (decided >= 0) { // else another domain was opened meanwhile
+      items.splice(decided, 1);
+      if (place > decided) place -= 1;
+      place = Math.min(place, Math.max(0, items.length - 1));
+      for (const option of at("domain").options) {
+        if (option.value === state.domain) option.textContent = `${state.domain} (${items.length})`;
+      }
+      showAgreement(state);
+      show();
     }
-    show();
     const done = { approve: "Approved", reject: "Rejected", correct: "Correction kept" }[decision];
     tell(state.closed ? `${done}.` : `${done}; a second reviewer decides too.`, "good");
   } catch (error) {
@@ -131,12 +141,14 @@ function showAgreement(state) {
 }
 
 async function loadReleases() {
+  const stale = askedReleases();
   try {
     const { waiting } = await (await call("GET", "/review/releases")).json();
+    if (stale()) return;
     at("releases").hidden = !waiting.length;
     at("waiting").replaceChildren(...waiting.map(release));
   } catch {
-    at("releases").hidden = true; // why is told where the items are
+    if (!stale()) at("releases").hidden = true; // why is told where the items are
   }
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,57 @@ def test_review_with_the_keyboard(page, served):
     assert rows[0]["original_response"] == "Am <b>dritten</b> Werktag."
     assert {row["reviewer_id"] for row in rows} == {"dr_wu"}
     assert page.errors == []
+
+
+@contextmanager
+def fetch_replaced(page, source):
+    """Pages opened meanwhile fetch by this JavaScript function of (real, path, sent)."""
+    script = f"const real = window.fetch; window.fetch = (...given) => ({source})(real, ...given);"
+    made = page.call("Page.addScriptToEvaluateOnNewDocument", source=script)
+    yield
+    page.call("Page.removeScriptToEvaluateOnNewDocument", identifier=made["identifier"])
+
+
+def test_a_late_answer_to_an_earlier_key_changes_nothing(page, served):
+    items = [{**item, "item_id": f"late:{n}"} for n, item in enumerate(ITEMS)]
+    served.client.put_review("legal", items, 1)
+    page.open(f"{served.url}/review")
+    page.evaluate("sessionStorage.clear()")
+    keyless_wait = """async (real, path, sent) => {
+      const reply = await real(path, sent);
+      window.held ||= new Promise((go) => { window.letGo = go; });
+      if (!sent.headers.Authorization) await window.held;
+      return reply;
+    }"""
+    with fetch_replaced(page, keyless_wait):
+        page.open(f"{served.url}/review")
+        page.wait("window.letGo")
+        page.fill("#key", REVIEWER)
+        page.press("Enter")
+        page.wait("document.querySelector('#place').textContent === '1 of 3'")
+        page.evaluate("letGo(); new Promise((done) => setTimeout(done, 100))")
+        assert page.evaluate("document.querySelector('#place').textContent") == "1 of 3"
+        page.press("c")
+        page.wait("document.activeElement.id === 'text'")
+    served.client.put_review("legal", [], 1)
+
+
+def test_a_conversation_left_while_an_answer_is_written_does_not_come_back(page, served):
+    page.open(f"{served.url}/chat")
+    page.evaluate("sessionStorage.setItem('ft-key', 'key-of-the-app')")
+    until_aborted = """(real, path, sent) => !sent.signal ? real(path, sent) :
+      new Promise((_, refuse) => sent.signal.addEventListener(
+        "abort", () => refuse(new DOMException("", "AbortError"))))"""
+    with fetch_replaced(page, until_aborted):
+        page.open(f"{served.url}/chat")
+        page.wait("document.querySelectorAll('#model option').length > 2")
+        page.fill("#prompt", "About flat 3")
+        page.press("Enter")
+        page.wait("!document.querySelector('#stop').hidden")
+        page.click("#new")
+        page.wait("document.querySelector('#stop').hidden")
+    assert page.evaluate("document.querySelector('#prompt').value") == ""
+    assert page.evaluate("document.querySelectorAll('.turn').length") == 0
 
 
 def test_a_reviewer_lets_a_waiting_deployment_go_on(page, served, adapters):
