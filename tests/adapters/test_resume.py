@@ -54,7 +54,7 @@ def run(job, kill_at=None):
     return told
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.2])
+@pytest.mark.parametrize("dropout", [pytest.param(0.0, marks=pytest.mark.slow), 0.2])
 def test_a_killed_training_goes_on_to_the_same_bytes(base, tmp_path, every_step, dropout):
     recipe = Recipe(**{**RECIPE.to_dict(), "dropout": dropout, "max_steps": 8})
     run(job_of(base, tmp_path, recipe))

@@ -37,8 +37,14 @@ def train(base, folder, domains, recipe=RECIPE, threads=1, seed=0, rows=40, vali
     return [folder / "out" / domain for domain in domains], told
 
 
-def test_bytes_follow_from_corpus_recipe_and_seed_alone(base, tmp_path):
-    [first, second], _ = train(base, tmp_path / "a", ["law", "shop"])
+@pytest.fixture(scope="module")
+def trained(base, tmp_path_factory):
+    """The folders of two domains and what was told of them; the corpora lie two folders up."""
+    return train(base, tmp_path_factory.mktemp("trained"), ["law", "shop"])
+
+
+def test_bytes_follow_from_corpus_recipe_and_seed_alone(base, trained, tmp_path):
+    [first, second], _ = trained
     [again], _ = train(base, tmp_path / "b", ["law"], threads=2)
     [other_seed], _ = train(base, tmp_path / "c", ["law"], seed=1)
     assert weights(first) == weights(again)
@@ -50,7 +56,7 @@ def test_bytes_follow_from_corpus_recipe_and_seed_alone(base, tmp_path):
     (tmp_path / "d").mkdir()
     alone = {
         "domain": "shop",
-        "corpus": str(tmp_path / "a" / "shop.parquet"),
+        "corpus": str(second.parent.parent / "shop.parquet"),
         "out": str(tmp_path / "d" / "shop"),
         "seed": 0,
     }
@@ -58,11 +64,13 @@ def test_bytes_follow_from_corpus_recipe_and_seed_alone(base, tmp_path):
     assert weights(tmp_path / "d" / "shop") == weights(second)
 
 
-def test_bytes_are_the_same_from_kept_tokens_which_are_encoded_once(base, tmp_path, monkeypatch):
-    [without], _ = train(base, tmp_path / "a", ["law"])
+def test_bytes_are_the_same_from_kept_tokens_which_are_encoded_once(
+    base, trained, tmp_path, monkeypatch
+):
+    [without, _], _ = trained
     one = {
         "domain": "law",
-        "corpus": str(tmp_path / "a" / "law.parquet"),
+        "corpus": str(without.parent.parent / "law.parquet"),
         "seed": 0,
         "tokens": {"folder": str(tmp_path / "tokens"), "corpus": "digest"},
     }
@@ -80,8 +88,8 @@ def test_bytes_are_the_same_from_kept_tokens_which_are_encoded_once(base, tmp_pa
         train_all({**job, "jobs": [other]}, lambda facts: None)
 
 
-def test_an_adapter_passes_the_gate_of_the_gateway(base, tmp_path):
-    [folder], told = train(base, tmp_path, ["law"])
+def test_an_adapter_passes_the_gate_of_the_gateway(base, trained):
+    [folder, _], told = trained
     record = json.loads((folder / "training.json").read_text())
     digest = adapter_digest(folder, base["base_digest"])
     assert record["digest"] == digest
@@ -165,7 +173,7 @@ def test_a_job_that_does_not_fit(base, change, says):
 
 
 def test_dropout_is_repeatable_too(base, tmp_path):
-    recipe = Recipe(**{**RECIPE.to_dict(), "dropout": 0.1})
+    recipe = Recipe(**{**RECIPE.to_dict(), "dropout": 0.1, "max_steps": 2})
     [a], _ = train(base, tmp_path / "a", ["law"], recipe=recipe, threads=2)
     [b], _ = train(base, tmp_path / "b", ["law"], recipe=recipe, threads=2)
     assert weights(a) == weights(b)
