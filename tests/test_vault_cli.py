@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -34,9 +35,13 @@ LINES = [
 
 @pytest.fixture
 def file(tmp_path, monkeypatch):
+    return platform_in(tmp_path, monkeypatch)
+
+
+def platform_in(folder, monkeypatch):
     for name in ("FT_TENANT_KEY", "FT_TENANT_KEY_NEXT", "FT_VAULT_ROLE_KEY"):
         monkeypatch.delenv(name, raising=False)
-    made = tmp_path / "platform.yaml"
+    made = folder / "platform.yaml"
     made.write_text(PLATFORM)
     monkeypatch.setenv("FT_PLATFORM", str(made))
     return made
@@ -94,9 +99,19 @@ def test_anonymize_says_what_there_is(file, words, told):
     assert told in ran.stderr
 
 
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    """What the stream gave, and the folder of the vault it filled: to be copied."""
+    folder = tmp_path_factory.mktemp("bank")
+    with pytest.MonkeyPatch.context() as patch:
+        platform_in(folder, patch)
+        return anonymized("--domain", "bank"), folder
+
+
 @pytest.fixture
-def surrogate(file):
-    rows = anonymized("--domain", "bank")
+def surrogate(bank, file):
+    rows, folder = bank
+    shutil.copytree(folder, file.parent, dirs_exist_ok=True)
     found = [re.search(r"\S+@\S+\.example", row["text"])[0].rstrip(",") for row in rows]
     assert len(set(found)) == 1
     assert re.search("SSN <SSN_[a-z]{20}>", rows[0]["text"])

@@ -13,7 +13,7 @@ from ft_assets.corpus.tagger.tag import Tagger, pattern_numbers, touching
 from ft_assets.corpus.tagger.tokens import split
 from ft_assets.corpus.tagger.train import Training, _Bags, _inputs, prepare
 
-QUICK = Spec(generated=3000, epochs=8, threads=1)
+QUICK = Spec(generated=2000, epochs=6, threads=1)
 
 
 @pytest.fixture(scope="module")
