@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ft_assets.corpus.policy import resolve
+from ft_assets.partitions import WEEKS as WEEK_PARTITIONS
 from ft_assets.raw.sample_feed import write_feed
 from ft_assets.settings import Platform
 from ft_resources.vault.keys import Erased
@@ -28,7 +29,8 @@ def world(tmp_path_factory, lakefs_server, feed):
     with pytest.MonkeyPatch.context() as patch:
         chosen = resolve("gdpr_pseudonymized", {})
         patch.setattr(Platform, "operators_of", lambda *_: chosen)
-        made.take_up(DOMAIN, WEEKS)
+        made.instance.add_dynamic_partitions(WEEK_PARTITIONS, WEEKS)
+        made.make("raw_logs", "anonymized_logs", partition=DOMAIN, weeks=(WEEKS[0], WEEKS[-1]))
         made.make("raw_documents", "raw_annotations", "raw_corrections", partition=DOMAIN)
         made.make("anonymized_documents", "anonymized_examples", partition=DOMAIN)
     return made
