@@ -33,8 +33,8 @@ from tests.resources.gateway import world as gateways
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 DOMAINS = ["finance", "legal"]
-WEEKS = ["2026-08-31", "2026-09-07"]
-NEW_WEEK = "2026-09-14"
+WEEKS = ["2026-08-31", "2026-09-07", "2026-09-14"]
+NEW_WEEK = "2026-09-21"
 RELEASE = ("canary_release", "deployed_model")
 UNDERFIT = {"lora_adapter": {"config": {"recipe": "underfit"}}}
 
@@ -49,7 +49,7 @@ def gateway(tmp_path_factory):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory, lakefs_server, gateway):
     feed = tmp_path_factory.mktemp("feed")
-    write_feed(feed, domains=DOMAINS, weeks=2, events_per_week=90)
+    write_feed(feed, domains=DOMAINS, weeks=3, events_per_week=60)
     made = make_world(tmp_path_factory.mktemp("world"), lakefs_server, gateway)
     made.make("base_model")
     for domain in DOMAINS:
@@ -227,7 +227,7 @@ def test_answers_of_the_gateway_are_taken_up_as_logs(world: World, gateway):
 def test_drift_is_judged_against_the_champions_weeks(world: World, tmp_path: Path):
     world.make("drift_report", partition="legal")
     assert world.facts("drift_report", "legal")["verdict"] == "nothing_new"
-    write_feed(tmp_path, domains=["legal"], weeks=3, events_per_week=90)
+    write_feed(tmp_path, domains=["legal"], weeks=4, events_per_week=60)
     world.land_feed(tmp_path, "legal")
     world.take_up("legal", [NEW_WEEK])
     world.make("drift_report", partition="legal")
