@@ -41,8 +41,8 @@ class TrainerHere(LocalTrainer):
 
 
 def run_here(module: str, job: dict[str, Any], progress: Callable[[Any], None]) -> None:
-    kind = module.rsplit(".", 1)[1]
-    getattr(importlib.import_module(module), f"{kind}_all")(job, progress)
+    main = "score_all" if module.endswith(".score") else "train_all"
+    getattr(importlib.import_module(module), main)(job, progress)
 
 
 @dataclass
