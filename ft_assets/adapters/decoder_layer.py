@@ -22,18 +22,22 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 from ft_assets.adapters.document_attention import (
     LONG,
     NAME,
+    Layout,
     attend,
     attend_backward,
+    layout_of,
     logits_of_two_documents,
     spans_of,
 )
 from ft_assets.adapters.lora_layers import Grouped, Linear, LoraForward, replaced
+from ft_assets.adapters.workers import logits_read
 
 PARTS = {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}
 STACK = {"embed_tokens", "layers", "norm", "rotary_emb"}
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 NOT_HERE = ("attention_mask", "cache", "past_key_values", "inputs_embeds", "output_hidden_states")
 NEAR = 1e-3  # of the largest logit
+MOST_READ = 0.9  # share of the tokens of a row: with more, all go through the last layer
 
 
 def modules_that_fit(base: Any, forwards: Mapping[Any, LoraForward]) -> list[Any]:
@@ -100,9 +104,34 @@ class _Stack:
             positions = torch.arange(input_ids.shape[1], device=input_ids.device)[None]
         x = stack.embed_tokens(input_ids)
         angles = stack.rotary_emb(x, position_ids=positions)
-        for layer in stack.layers:
-            x = layer(x, position_embeddings=angles, position_ids=positions)
-        return BaseModelOutputWithPast(last_hidden_state=stack.norm(x))
+        given = {"position_embeddings": angles, "position_ids": positions}
+        *layers, last = stack.layers
+        for layer in layers:
+            x = layer(x, **given)
+        rows, tokens = x.shape[:2]
+        if (needed := self._needed(last.forward, rows, tokens)) is None:
+            out = stack.norm(last(x, **given))
+        else:
+            found = stack.norm(last(x, needed=needed, **given))
+            out = found.new_zeros(rows * tokens, found.shape[-1])
+            out = out.index_copy(0, needed, found).view(rows, tokens, -1)
+        return BaseModelOutputWithPast(last_hidden_state=out)
+
+    def _needed(self, last: "_Forward", rows: int, tokens: int) -> torch.Tensor | None:
+        """Of the tokens of all rows, those whose hidden state is read; None for all.
+
+        As many of each adapter, filled up with others.
+        """
+        if (read := logits_read.get()) is None:
+            return None
+        needed = (torch.arange(0, rows * tokens, tokens)[:, None] + read).flatten()
+        if last.adapters > 1:
+            is_read = torch.zeros(rows * tokens, dtype=torch.uint8).index_fill_(0, needed, 1)
+            is_read = is_read.view(last.adapters, -1)
+            first = is_read.argsort(dim=1, descending=True, stable=True)
+            begins = torch.arange(0, rows * tokens, is_read.shape[1])[:, None]
+            needed = (first[:, : int(is_read.sum(dim=1).max())] + begins).flatten()
+        return needed if len(needed) <= MOST_READ * rows * tokens else None
 
 
 class _Norm(NamedTuple):
@@ -136,28 +165,35 @@ class _Forward:
         first, second = (_Norm(norm.weight, norm.variance_epsilon) for norm in norms)
         attention = layer.self_attn
         self._plan = _Plan(tuple(linears), (first, second), attention.head_dim, attention.scaling)
+        self.adapters = max(1 if lora is None else lora.adapters for lora in self._loras)
 
-    def __call__(self, hidden_states: torch.Tensor, **given: Any) -> torch.Tensor:
+    def __call__(
+        self, hidden_states: torch.Tensor, needed: torch.Tensor | None = None, **given: Any
+    ) -> torch.Tensor:
+        """[rows, tokens, width], or of the needed tokens [needed, width]."""
         rows, tokens, width = hidden_states.shape
-        spans, rotation = self._rows.places(rows, tokens, **given)
+        heads = self._plan.linears[0].weight.shape[0] // self._plan.width
+        layout, rotation = self._rows.places(rows, tokens, heads, **given)
         if (
             hidden_states.dtype != torch.float32
             or torch.is_autocast_enabled(hidden_states.device.type)
             or given.get("attention_mask") is not None
             or given.get("cache") is not None
-            or max(end - begin for begin, end in spans) > LONG
+            or layout.longest > LONG
         ):
-            return cast(
-                torch.Tensor, type(self._layer).forward(self._layer, hidden_states, **given)
-            )
+            out = type(self._layer).forward(self._layer, hidden_states, **given)
+            return cast(torch.Tensor, out if needed is None else out.flatten(0, 1)[needed])
         matrices = [
             matrix
             for lora in self._loras
-            for matrix in ((None, None) if lora is None else lora.matrices())
+            for matrix in ((None, None) if lora is None else lora.matrices)
         ]
         x = hidden_states.reshape(-1, width)
-        out = _DecoderLayer.apply(x, rotation, spans, self._plan, *matrices)
-        return cast(torch.Tensor, out).view(rows, tokens, width)
+        out = cast(
+            torch.Tensor,
+            _DecoderLayer.apply(x, rotation, layout, needed, self._plan, *matrices),
+        )
+        return out.view(rows, tokens, width) if needed is None else out
 
 
 class _Rotation(NamedTuple):
@@ -185,10 +221,11 @@ class _Rows(threading.local):
         self,
         rows: int,
         tokens: int,
+        heads: int,
         position_embeddings: tuple[torch.Tensor, torch.Tensor],
         position_ids: torch.Tensor | None = None,
         **_: Any,
-    ) -> tuple[list[tuple[int, int]], _Rotation]:
+    ) -> tuple[Layout, _Rotation]:
         if self._of is not position_embeddings:
             cos, sin = (
                 part.expand(rows, tokens, -1).reshape(rows * tokens, 1, -1)
@@ -196,7 +233,8 @@ class _Rows(threading.local):
             )
             half = sin.shape[-1] // 2
             signed = torch.cat((-sin[..., :half], sin[..., half:]), dim=-1)
-            self._found = spans_of(rows, tokens, position_ids), _Rotation(cos, signed)
+            layout = layout_of(spans_of(rows, tokens, position_ids), heads)
+            self._found = layout, _Rotation(cos, signed)
             self._of = position_embeddings
         return self._found
 
@@ -218,14 +256,17 @@ def _of_normalized(
 
 
 class _DecoderLayer(torch.autograd.Function):
-    """x [tokens, width] -> the same shape; matrices are A and B of each projection."""
+    """x [tokens, width] -> the same shape, or that of the needed tokens, which alone go through
+    the MLP; matrices are A and B of each projection.
+    """
 
     @staticmethod
     def forward(
         ctx: Any,
         x: torch.Tensor,
         rotation: _Rotation,
-        spans: list[tuple[int, int]],
+        layout: Layout,
+        needed: torch.Tensor | None,
         plan: _Plan,
         *matrices: torch.Tensor | None,
     ) -> torch.Tensor:
@@ -247,16 +288,18 @@ class _DecoderLayer(torch.autograd.Function):
             project(place, first).view(tokens, -1, plan.width) for place in range(3)
         )
         query, key = rotation.turn(query), rotation.turn(key)
-        attended, weights = attend(*_by_head(query, key, value), spans, plan.scale)
-        # The heads of a token stand side by side in memory.
-        mixed = attended.transpose(0, 1).reshape(tokens, -1)
-        middle = project(3, mixed).add_(x)
+        heads = _for_each_query(query, key, value)
+        attended, weights = attend(*heads, layout, plan.scale)
+        mixed, remaining = attended.view(tokens, -1), x
+        if needed is not None:
+            mixed, remaining = (one.index_select(0, needed) for one in (mixed, x))
+        middle = project(3, mixed).add_(remaining)
         second, of_second = _normalized(middle, plan.norms[1])
         gate, up = project(4, second), project(5, second)
         opened = torch.nn.functional.silu(gate)
         inner = opened * up
         out = project(6, inner).add_(middle)
-        ctx.rotation, ctx.spans, ctx.plan = rotation, spans, plan
+        ctx.rotation, ctx.layout, ctx.needed, ctx.plan = rotation, layout, needed, plan
         ctx.save_for_backward(
             *(x, of_first, first, query, key, value, mixed),
             *(middle, of_second, second, gate, up, opened, inner),
@@ -267,26 +310,24 @@ class _DecoderLayer(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         [of_out] = gradients
-        rotation, plan = ctx.rotation, ctx.plan
+        rotation, needed, plan = ctx.rotation, ctx.needed, ctx.plan
         x, of_first, first, query, key, value, mixed, *saved = ctx.saved_tensors
         middle, of_second, second, gate, up, opened, inner, *saved = saved
         kept, matrices, weights = saved[:7], saved[7:21], saved[21:]
         found: list[Any] = [None] * 14
 
-        def back(
-            place: int, gradient: Any, x: Any, total: Any = None, *, needed: bool = True
-        ) -> Any:
+        def back(place: int, gradient: Any, x: Any, total: Any = None, *, of_x: bool = True) -> Any:
             """Add the gradient of x to the total; keep those of A and B."""
             down, up = matrices[2 * place : 2 * place + 2]
             linear = plan.linears[place]
             if down is None:
-                if not needed:
+                if not of_x:
                     return None
-                of_x = torch.mm(gradient, linear.weight)
-                return of_x if total is None else total.add_(of_x)
+                plain = torch.mm(gradient, linear.weight)
+                return plain if total is None else total.add_(plain)
             of_low, of_down, of_up = linear.backward(gradient, x, kept[place], down, up)
             found[2 * place : 2 * place + 2] = of_down, of_up
-            if not needed:
+            if not of_x:
                 return None
             return linear.add_of_x(total, gradient, kept[place], of_low, down, up)
 
@@ -295,32 +336,39 @@ class _DecoderLayer(torch.autograd.Function):
         of_gate = torch.ops.aten.silu_backward(of_inner.mul_(up), gate)
         of_normed = back(5, of_up, second, back(4, of_gate, second))
         of_middle = _of_normalized(of_normed, middle, of_second, plan.norms[1]).add_(of_out)
-        heads = _by_head(query, key, value)
-        of_mixed = back(3, of_middle, mixed).view(*query.shape).transpose(0, 1)
-        of_query, of_key, of_value = (
-            of_one.transpose(0, 1)
-            for of_one in attend_backward(of_mixed, *heads, weights, ctx.spans, plan.scale)
+        heads = _for_each_query(query, key, value)
+        of_mixed = back(3, of_middle, mixed)
+        if needed is not None:
+            of_mixed = of_mixed.new_zeros(len(x), of_mixed.shape[1]).index_copy_(
+                0, needed, of_mixed
+            )
+        of_query, of_key, of_value = attend_backward(
+            of_mixed.view(query.shape), *heads, weights, ctx.layout, plan.scale
         )
         of_key, of_value = (_summed(of_one, key.shape[1]) for of_one in (of_key, of_value))
-        needed = ctx.needs_input_grad[0]
+        differentiable = ctx.needs_input_grad[0]
         of_normed: Any = None
         for place, of_one in enumerate((rotation.back(of_query), rotation.back(of_key), of_value)):
             gradient = of_one.reshape(x.shape[0], -1)
-            of_normed = back(place, gradient, first, of_normed, needed=needed)
+            of_normed = back(place, gradient, first, of_normed, of_x=differentiable)
         of_x = None
-        if needed:
-            of_x = _of_normalized(of_normed, x, of_first, plan.norms[0]).add_(of_middle)
-        return of_x, None, None, None, *found
+        if differentiable:
+            of_x = _of_normalized(of_normed, x, of_first, plan.norms[0])
+            if needed is None:
+                of_x.add_(of_middle)
+            else:
+                of_x.index_add_(0, needed, of_middle)
+        return of_x, None, None, None, None, *found
 
 
-def _by_head(
+def _for_each_query(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """[tokens, heads, width] to [heads, tokens, width], a key and a value for each query."""
+    """[tokens, heads, width] each, with a key and a value for each query."""
     shared = query.shape[1] // key.shape[1]
     if shared > 1:
         key, value = (one.repeat_interleave(shared, dim=1) for one in (key, value))
-    return query.transpose(0, 1), key.transpose(0, 1), value.transpose(0, 1)
+    return query, key, value
 
 
 def _summed(gradient: torch.Tensor, heads: int) -> torch.Tensor:

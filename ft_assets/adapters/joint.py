@@ -9,7 +9,6 @@ of them after the same step.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from typing import Any
 
 import torch
@@ -17,11 +16,13 @@ import torch
 from ft_assets.adapters.checkpoint import Checkpoints
 from ft_assets.adapters.decoder_layer import modules_that_fit, written_out
 from ft_assets.adapters.device import choose_precision
+from ft_assets.adapters.document_attention import NAME
 from ft_assets.adapters.job import Progress
 from ft_assets.adapters.loop import Course, Training, resume, save
 from ft_assets.adapters.lora_layers import Matrices, can_write_out, joint_forwards
 from ft_assets.adapters.recipe import Recipe
-from ft_assets.adapters.workers import Batch, Map, summed, token_losses
+from ft_assets.adapters.tokens import IGNORED
+from ft_assets.adapters.workers import Batch, Map, filled, summed, token_losses
 
 MOST_TOKENS = 64  # of an adapter in a batch, up to which joint steps pay; decisions/0017
 
@@ -54,25 +55,18 @@ def train_together(
     for training in trainings.values():
         training.begin()
     modules = modules_that_fit(base, {})
-    forwards: dict[Any, Any] = {}
-    forwards_of: list[str] = []
-    while active := [domain for domain in trainings if not trainings[domain].ended]:
-        if active != forwards_of:
-            forwards = joint_forwards(base, [matrices[domain] for domain in active])
-            forwards_of = active
-        with written_out(forwards, modules):
-            found = _gradients(
-                base,
-                [trainings[domain].weights for domain in active],
-                [trainings[domain].next_step() for domain in active],
-                precision,
-                rows_map,
-            )
-        for domain, (loss, gradients) in zip(active, found, strict=True):
+    active: list[str] = []
+    while going_on := [domain for domain in trainings if not trainings[domain].ended]:
+        if going_on != active:
+            active = going_on
+            group = _Group(base, [trainings[one] for one in active], matrices[active[0]])
+        with written_out(group.forwards, modules):
+            losses, gradients = group.step(precision, rows_map)
+        for domain, loss, own in zip(active, losses, gradients, strict=True):
             training = trainings[domain]
-            training.take(loss, gradients, domain, progress)
+            training.take(loss, own, domain, progress)
             if training.look_due:
-                with written_out(joint_forwards(base, [matrices[domain]]), modules):
+                with written_out(joint_forwards(base, matrices[domain]), modules):
                     training.look(domain, rows_map, progress)
         everyone = list(trainings.values())
         step = max(training.course.steps for training in everyone)
@@ -83,36 +77,65 @@ def train_together(
     return {domain: training.finish(domain, progress) for domain, training in trainings.items()}
 
 
-def _gradients(
-    base: Any,
-    weights: list[list[Any]],
-    steps: list[list[Batch]],
-    precision: Any,
-    rows_map: Map,
-) -> list[tuple[float, list[Any]]]:
-    """Of each adapter, the loss of its batches in nats and its gradient by each weight.
-
-    Rows are computed as in workers.py: the n-th of every adapter together, on one core.
+class _Group:
+    """Trainings in the same steps. Their weights are moved side by side, so that those of a layer
+    are one tensor, [adapters, out, in], without a copy.
     """
-    flat = [weight for of_one in weights for weight in of_one]
-    ends = list(accumulate(map(len, weights)))
 
-    def of(rows: Batch) -> tuple[list[float], Any]:
-        losses = token_losses(base, rows.ids, rows.labels, precision, rows.positions)
-        by_adapter = (losses * rows.scale[:, None]).sum(dim=1)
-        return by_adapter.tolist(), torch.autograd.grad(by_adapter.sum(), flat)
+    def __init__(self, base: Any, trainings: Sequence[Training], names: Matrices) -> None:
+        """`names` has the matrices of the first by the layers of the base."""
+        self._base, self._trainings = base, trainings
+        self._first = trainings[0].optimizer
+        of_all = zip(*(training.optimizer.parameters for training in trainings), strict=True)
+        wholes = [torch.stack([one.detach() for one in parameters]) for parameters in of_all]
+        for place, training in enumerate(trainings):
+            training.optimizer.move([whole[place] for whole in wholes])
+        self._weights = [one.requires_grad_() for one in self._first.by_weight(wholes)]
+        found = {
+            id(weight): whole
+            for weight, whole in zip(trainings[0].weights, self._weights, strict=True)
+        }
+        together = {
+            name: (found[id(down)], found[id(up)], scale)
+            for name, (down, up, scale) in names.items()
+        }
+        self.forwards = joint_forwards(base, together)
 
-    parts = [
-        found
-        for batches in zip(*steps, strict=True)
-        for found in rows_map(of, [_nth_rows(batches, n) for n in range(len(batches[0].ids))])
-    ]
-    losses = [sum(of_one) for of_one in zip(*(losses for losses, _ in parts), strict=True)]
-    gradients = summed([gradients for _, gradients in parts])
-    return [
-        (loss, gradients[begin:end])
-        for loss, begin, end in zip(losses, [0, *ends], ends, strict=False)
-    ]
+    def step(self, precision: Any, rows_map: Map) -> tuple[list[float], Any]:
+        """Of each adapter, the loss of its next batches in nats and its gradients.
+
+        Rows are computed as in workers.py: the n-th of every adapter together, on one core.
+        """
+
+        def of(rows: Batch) -> tuple[list[float], Any]:
+            losses = _row_losses(self._base, rows, precision) * rows.scale
+            return losses.tolist(), torch.autograd.grad(losses.sum(), self._weights)
+
+        steps = [training.next_step() for training in self._trainings]
+        parts = [
+            found
+            for batches in zip(*steps, strict=True)
+            for found in rows_map(of, [_nth_rows(batches, n) for n in range(len(batches[0].ids))])
+        ]
+        losses = [sum(of_one) for of_one in zip(*(losses for losses, _ in parts), strict=True)]
+        gradients = self._first.flat(summed([gradients for _, gradients in parts]))
+        return losses, zip(*gradients, strict=True)
+
+
+def _row_losses(base: Any, rows: Batch, precision: Any) -> Any:
+    """The loss of each row in nats.
+
+    Where the attention keeps documents apart the rows are computed as one: logits of a row are
+    then computed where it has labels, instead of where any row has some.
+    """
+    if rows.positions is None or base.config._attn_implementation != NAME:
+        return token_losses(base, rows.ids, rows.labels, precision, rows.positions).sum(dim=1)
+    count, tokens = rows.ids.shape
+    columns = (rows.ids, rows.labels, filled(rows.positions))
+    ids, labels, positions = (column.reshape(1, -1) for column in columns)
+    [losses] = token_losses(base, ids, labels, precision, positions)
+    owners = (labels[0, 1:] != IGNORED).nonzero()[:, 0].add_(1) // tokens
+    return losses.new_zeros(count).index_add(0, owners, losses)
 
 
 def _nth_rows(batches: Sequence[Batch], n: int) -> Batch:

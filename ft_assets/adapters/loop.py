@@ -63,7 +63,7 @@ class Training:
         self._best: list[Any] | None = None
         self._best_loss, self._worse = math.inf, 0
         self.ended = False
-        self._optimizer = Optimizer(begun.weights, begun.rates, recipe)
+        self.optimizer = Optimizer(begun.weights, begun.rates, recipe)
         self._precision = choose_precision(recipe.precision, model.device.type)
 
     def run(
@@ -79,7 +79,7 @@ class Training:
             self.begin()
             while not self.ended:
                 loss, gradients = self._add_batches(self.next_step(), rows_map)
-                self.take(loss, gradients, domain, progress)
+                self.take(loss, self.optimizer.flat(gradients), domain, progress)
                 if self.look_due:
                     self.look(domain, rows_map, progress)
                 step, steps = self.course.steps, self.batches.steps
@@ -114,7 +114,7 @@ class Training:
         return batches
 
     def take(self, loss: float, gradients: Any, domain: str, progress: Progress) -> None:
-        """End a step of this loss, with the gradient of each weight over its batches."""
+        """End a step of this loss, with the gradient of each of the optimizer's parameters."""
         course, steps, step = self.course, self.batches.steps, self.course.steps + 1
         self._update(step, gradients)
         if not math.isfinite(loss):
@@ -143,7 +143,7 @@ class Training:
         held = mean_loss(self.model, self.validation, self._precision, rows_map)
         self.course.validation_loss.append((step, round(held, 4)))
         if held < self._best_loss:
-            self._best = [w.detach().clone() for w in self._optimizer.parameters]
+            self._best = [w.detach().clone() for w in self.optimizer.parameters]
             self._best_loss, self._worse = held, 0
             self.course.best_step = step
         else:
@@ -159,7 +159,7 @@ class Training:
             course.best_step = course.steps
         else:
             with torch.no_grad():
-                for weight, kept in zip(self._optimizer.parameters, self._best, strict=True):
+                for weight, kept in zip(self.optimizer.parameters, self._best, strict=True):
                     weight.copy_(kept)
         told = {"from_step": self._first, "step": course.steps}
         progress({"event": "ended", "domain": domain, **told})
@@ -168,7 +168,7 @@ class Training:
     def _update(self, step: int, gradients: Any) -> None:
         recipe = self.recipe
         share = rate_share(step, self.batches.steps, recipe.warmup_steps, recipe.final_rate_share)
-        self._optimizer.step(gradients, share)
+        self.optimizer.step(gradients, share)
         self.course.steps = step
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -176,7 +176,7 @@ class Training:
         tensors = {"random": torch.get_rng_state()}
         if torch.cuda.is_available():
             tensors["random.cuda"] = torch.cuda.get_rng_state()
-        optimizer = self._optimizer
+        optimizer = self.optimizer
         for i, (weight, own) in enumerate(
             zip(optimizer.parameters, optimizer.state(), strict=True)
         ):
@@ -195,12 +195,12 @@ class Training:
 
     def go_on(self, tensors: dict[str, Any], facts: dict[str, Any]) -> None:
         device = self.model.device
-        parameters = self._optimizer.parameters
+        parameters = self.optimizer.parameters
         with torch.no_grad():
             for i, weight in enumerate(parameters):
                 weight.copy_(tensors[f"weight.{i}"])
         prefixes = [f"optimizer.{i}." for i in range(len(parameters))]
-        self._optimizer.go_on(
+        self.optimizer.go_on(
             [
                 {
                     name.removeprefix(prefix): value.to(device)

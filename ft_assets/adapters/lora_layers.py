@@ -7,7 +7,7 @@ in serving (Chen et al. 2023, Punica, arXiv 2310.18547). Results are those of PE
 tolerance. Not for dropout, DoRA, quantized weights, or two adapters on one row.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -17,7 +17,8 @@ import torch
 from ft_assets.adapters.recipe import Recipe
 from ft_assets.adapters.start import ADAPTER
 
-Matrices = dict[str, tuple[Any, Any, float]]  # layer of the base -> A, B and the scale of B A
+# Layer of the base -> A, B and the scale of B A; of several adapters [adapters, out, in] each.
+Matrices = dict[str, tuple[Any, Any, float]]
 
 
 def can_write_out(recipe: Recipe) -> bool:
@@ -41,18 +42,16 @@ def lora_forwards(model: Any) -> dict[Any, "LoraForward"]:
     """Of a PEFT model, by the layer that each is to stand for."""
     matrices = matrices_of(model)
     return {
-        layer: LoraForward(layer.base_layer, [matrices[name.removeprefix("base_model.model.")]])
+        layer: LoraForward(layer.base_layer, *matrices[name.removeprefix("base_model.model.")])
         for name, layer in model.named_modules()
         if hasattr(layer, "lora_A")
     }
 
 
-def joint_forwards(base: Any, adapters: Sequence[Matrices]) -> dict[Any, "LoraForward"]:
-    """Of a base that carries no adapter, for batches with as many rows of each, in their order."""
-    layers = {name: base.get_submodule(name) for name in adapters[0]}
-    return {
-        layer: LoraForward(layer, [one[name] for one in adapters]) for name, layer in layers.items()
-    }
+def joint_forwards(base: Any, matrices: Matrices) -> dict[Any, "LoraForward"]:
+    """Of a base that carries no adapter, for batches with as many tokens of each in their order."""
+    layers = {name: base.get_submodule(name) for name in matrices}
+    return {layer: LoraForward(layer, *matrices[name]) for name, layer in layers.items()}
 
 
 @contextmanager
@@ -186,31 +185,23 @@ def _grouped(rows: torch.Tensor, groups: int) -> torch.Tensor:
 class LoraForward:
     """In place of the forward pass of a linear layer of the base."""
 
-    def __init__(self, layer: Any, adapters: list[tuple[Any, Any, float]]) -> None:
-        self._layer = layer
-        self._down = [down for down, _, _ in adapters]
-        self._up = [up for _, up, _ in adapters]
-        self._scale = adapters[0][2]
-        self.adapters = len(adapters)
+    def __init__(self, layer: Any, down: Any, up: Any, scale: float) -> None:
+        self._layer, self._scale = layer, scale
+        self.matrices = down, up  # A and B, of one adapter or of several
+        self.adapters = 1 if down.dim() == 2 else len(down)
 
     def linear(self, dtype: torch.dtype) -> Linear | Grouped:
         bias = self._layer.bias
         bias = None if bias is None else bias.to(dtype)
-        kind = Linear if self.adapters == 1 else Grouped
+        kind = Linear if self.matrices[0].dim() == 2 else Grouped
         return kind(self._layer.weight.to(dtype), bias, self._scale)
-
-    def matrices(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """A and B, of all adapters."""
-        if self.adapters == 1:
-            return self._down[0], self._up[0]
-        return torch.stack(self._down), torch.stack(self._up)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         dtype = x.dtype
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
         rows = x.to(dtype).reshape(-1, x.shape[-1])
-        down, up = (matrix.to(dtype) for matrix in self.matrices())
+        down, up = (matrix.to(dtype) for matrix in self.matrices)
         out = _Lora.apply(rows, down, up, self.linear(dtype))
         return cast(torch.Tensor, out).view(*x.shape[:-1], -1)
 

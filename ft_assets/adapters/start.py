@@ -122,6 +122,30 @@ def start(
     return Start(model, weights, rates, update, parent, why)
 
 
+Places = list[tuple[Any, str, Any]]  # module of the base, name of a layer in it, its LoRA layer
+
+
+def take_off(model: Any) -> Places:
+    """Give the base its own layers back, for another adapter; `put_on` undoes it."""
+    base = model.base_model.model
+    places = [
+        (module, name, layer)
+        for module in base.modules()
+        for name, layer in module.named_children()
+        if hasattr(layer, "lora_A")
+    ]
+    for module, name, layer in places:
+        setattr(module, name, layer.get_base_layer())
+    del base.peft_config  # by it PEFT knows a model that carries an adapter
+    return places
+
+
+def put_on(model: Any, places: Places) -> None:
+    model.base_model.model.peft_config = model.peft_config
+    for module, name, layer in places:
+        setattr(module, name, layer)
+
+
 def _lora(recipe: Recipe, targets: list[str]) -> LoraConfig:
     config: dict[str, Any] = {
         "task_type": "CAUSAL_LM",

@@ -23,7 +23,7 @@ import hashlib
 import json
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,16 @@ from ft_assets.adapters.loop import Course, Training, keep_general, mean_loss
 from ft_assets.adapters.lora_layers import matrices_of
 from ft_assets.adapters.recipe import Recipe, recipe_from
 from ft_assets.adapters.rows import Batches, Corpus, General, TokenCache, read_corpus, read_general
-from ft_assets.adapters.start import Parent, Start, save_adapter, start, target_modules
+from ft_assets.adapters.start import (
+    Parent,
+    Places,
+    Start,
+    put_on,
+    save_adapter,
+    start,
+    take_off,
+    target_modules,
+)
 from ft_assets.adapters.tokens import template_digest
 from ft_assets.adapters.workers import Map, row_workers, usable_cores
 from ft_resources.adapter_format import adapter_digest, base_digest
@@ -189,11 +198,13 @@ def _train_jointly(
     jobs: list[dict[str, Any]], shared: Shared, checkpoints: Checkpoints | None
 ) -> None:
     """See joint.py."""
-    prepared, matrices, trainings = [], {}, {}
+    prepared: list[_Prepared] = []
+    places: list[Places] = []
+    matrices, trainings = {}, {}
     for one in jobs:
         ready = _prepare(one, shared)
         matrices[one["domain"]] = matrices_of(ready.begun.model)
-        ready.begun.model.unload()
+        places.append(take_off(ready.begun.model))
         validation = ready.corpus.validation
         trainings[one["domain"]] = Training(
             shared.base, ready.begun, ready.batches, validation, shared.recipe
@@ -205,15 +216,11 @@ def _train_jointly(
         )
     shared_out = {name: value / len(jobs) for name, value in energy.items()}
     corpora = {one["domain"]: _digest(Path(one["corpus"])) for one in jobs}
-    for one, ready in zip(jobs, prepared, strict=True):
-        given = Parent(**one["parent"]) if one.get("parent") else None
-        again = start(shared.base, shared.recipe, shared.targets, one["seed"], given, shared.digest)
-        with torch.no_grad():
-            for weight, trained in zip(again.weights, ready.begun.weights, strict=True):
-                weight.copy_(trained)
+    for one, ready, own in zip(jobs, prepared, places, strict=True):
+        put_on(ready.begun.model, own)
         others = {name: corpus for name, corpus in corpora.items() if name != one["domain"]}
         joint = {"joint_with": others, "energy": shared_out}
-        _finish(one, shared, replace(ready, begun=again), courses[one["domain"]], joint)
+        _finish(one, shared, ready, courses[one["domain"]], joint)
 
 
 def _finish(
@@ -249,7 +256,7 @@ def _finish(
         }
         (work / "training.json").write_text(json.dumps(record, indent=1), "utf-8")
     if recipe.method != "full":
-        begun.model.unload()
+        take_off(begun.model)
     told = ("domain", "digest", "steps", "best_step", "seconds", "cpu_seconds")
     shared.progress({"event": "trained", **{name: record[name] for name in told}, **kept})
 

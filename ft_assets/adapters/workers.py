@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,9 @@ from ft_assets.adapters.tokens import IGNORED
 CGROUP = Path("/sys/fs/cgroup")
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # mallopt(3)
 KEPT_BYTES = 1 << 30  # blocks up to this size are reused
+
+# The positions of each row, int64 [positions], at which alone logits are read; None: at all.
+logits_read: ContextVar[Any] = ContextVar("logits_read", default=None)
 
 
 class Batch(NamedTuple):
@@ -173,14 +177,27 @@ def token_losses(model: Any, ids: Any, labels: Any, precision: Any, positions: A
     """
     device = model.device.type
     keep = (labels[:, 1:] != IGNORED).any(dim=0).nonzero()[:, 0].to(device)
-    placed = {} if positions is None else {"position_ids": positions.clamp(min=0).to(device)}
-    with autocast(device, precision):
-        logits = model(
-            input_ids=ids.to(device), use_cache=False, logits_to_keep=keep, **placed
-        ).logits
+    placed = {} if positions is None else {"position_ids": filled(positions).to(device)}
+    asked = logits_read.set(keep)
+    try:
+        with autocast(device, precision):
+            logits = model(
+                input_ids=ids.to(device), use_cache=False, logits_to_keep=keep, **placed
+            ).logits
+    finally:
+        logits_read.reset(asked)
     targets = labels.to(device)[:, keep + 1]
     losses = cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
     return losses.view_as(targets)
+
+
+def filled(positions: Any) -> Any:
+    """The same with what fills a row numbered as one more document."""
+    import torch
+
+    documents = positions >= 0
+    count = torch.arange(positions.shape[1]) - documents.sum(dim=1, keepdim=True)
+    return positions.where(documents, count)
 
 
 def cross_entropy(logits: Any, targets: Any) -> Any:

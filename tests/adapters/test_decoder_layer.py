@@ -22,6 +22,7 @@ from ft_assets.adapters import decoder_layer
 from ft_assets.adapters.decoder_layer import modules_that_fit, written_out
 from ft_assets.adapters.document_attention import NAME, keep_documents_apart
 from ft_assets.adapters.lora_layers import joint_forwards, lora_forwards, matrices_of
+from ft_assets.adapters.tokens import IGNORED
 from ft_assets.adapters.workers import token_losses
 
 # peft 0.21 asks transformers 5.24 by an old name.
@@ -62,8 +63,11 @@ def row(seed=0):
     return ids, torch.cat([torch.arange(length) for length in LENGTHS])[None]
 
 
-def computed(model, weights, ids, positions):
-    losses = token_losses(model, ids, ids, torch.float32, positions)
+def computed(model, weights, ids, positions, every=1, first=0):
+    """With labels on every n-th token, in each row on others."""
+    places = torch.arange(ids.shape[1]) + torch.arange(first, first + len(ids))[:, None]
+    labels = ids.where(places % every == 0, torch.tensor(IGNORED))
+    losses = token_losses(model, ids, labels, torch.float32, positions)
     return losses, *torch.autograd.grad(losses.sum(), weights)
 
 
@@ -81,6 +85,7 @@ def passes(monkeypatch):
     return taken
 
 
+@pytest.mark.parametrize("every", [1, 3], ids=["labels on all", "labels on some"])
 @pytest.mark.parametrize("targets", [ALL, ["v_proj", "down_proj"]], ids=["all", "two"])
 @pytest.mark.parametrize(
     ("config", "model", "more"),
@@ -92,27 +97,31 @@ def passes(monkeypatch):
     ],
     ids=["grouped", "biased", "mistral", "qwen2"],
 )
-def test_losses_and_gradients_are_those_of_transformers(config, model, more, targets, passes):
+def test_losses_and_gradients_are_those_of_transformers(
+    config, model, more, targets, every, passes
+):
     base = base_of(config, model, **more)
     assert keep_documents_apart(base) == NAME
     model = adapted(base, targets)
     weights = trained(model)
     assert len(weights) == 4 * len(targets)
-    wanted = computed(model, weights, *row())
+    wanted = computed(model, weights, *row(), every)
     forwards = lora_forwards(model)
     modules = modules_that_fit(model, forwards)
     assert len(modules) == 3
     passes.clear()
     with written_out(forwards, modules):
-        found = computed(model, weights, *row())
+        found = computed(model, weights, *row(), every)
     assert len(passes) == 2
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
-    assert torch.equal(computed(model, weights, *row())[0], wanted[0])  # its own again, afterwards
+    again = computed(model, weights, *row(), every)
+    assert torch.equal(again[0], wanted[0])  # its own again, afterwards
     assert len(passes) == 2
 
 
-def test_several_adapters_are_each_that_alone():
+@pytest.mark.parametrize("every", [1, 6])
+def test_several_adapters_are_each_that_alone(every):
     base = base_of(LlamaConfig, LlamaForCausalLM)
     keep_documents_apart(base)
     matrices, weights, wanted, rows = [], [], [], []
@@ -121,14 +130,19 @@ def test_several_adapters_are_each_that_alone():
         matrices.append(matrices_of(model))
         weights.append(trained(model))
         rows.append(row(seed))
-        wanted.append(computed(model, weights[-1], *rows[-1]))
+        wanted.append(computed(model, weights[-1], *rows[-1], every, seed))
         model.unload()
     ids, positions = (torch.cat(column) for column in zip(*rows, strict=True))
-    with written_out(joint_forwards(base, matrices), modules_that_fit(base, {})):
-        losses, *gradients = computed(base, list(chain(*weights)), ids, positions)
+    together = {
+        layer: (*(torch.stack([one[layer][i] for one in matrices]) for i in (0, 1)), scale)
+        for layer, (_, _, scale) in matrices[0].items()
+    }
+    with written_out(joint_forwards(base, together), modules_that_fit(base, {})):
+        losses, *gradients = computed(base, list(chain(*weights)), ids, positions, every)
     assert len(gradients) == 3 * len(weights[0])
     for place, (loss, *own) in enumerate(wanted):
-        torch.testing.assert_close(losses[place : place + 1], loss, rtol=1e-3, atol=1e-5)
+        of_one = losses[place : place + 1, losses[place] != 0]
+        torch.testing.assert_close(of_one, loss, rtol=1e-3, atol=1e-5)
         found = gradients[place * len(own) : (place + 1) * len(own)]
         for one, other in zip(found, own, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
@@ -167,11 +181,13 @@ def test_a_long_document_and_bf16_are_computed_as_before(monkeypatch, passes):
     with written_out(forwards, modules):
         token_losses(model, row()[0], row()[0], torch.bfloat16, row()[1])
         monkeypatch.setattr(decoder_layer, "LONG", max(LENGTHS) - 1)
-        token_losses(model, row()[0], row()[0], torch.float32, row()[1])
+        found = computed(model, trained(model), *row(), 3)
         assert passes == []
         monkeypatch.setattr(decoder_layer, "LONG", max(LENGTHS))
-        token_losses(model, row()[0], row()[0], torch.float32, row()[1])
+        wanted = computed(model, trained(model), *row(), 3)
     assert len(passes) == 2
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
 
 def test_a_base_of_bf16_is_left_to_itself():

@@ -46,7 +46,7 @@ def test_steps_are_those_of_adamw_on_each_weight(method):
     own = Optimizer(weights, rates, recipe)
     assert len(own.parameters) == (2 if method == "lora" else 3)
     for step in range(5):
-        own.step(gradients(step), 0.5)
+        own.step(own.flat(gradients(step)), 0.5)
     for one, other in zip(weights, plain(recipe, rates, 5), strict=True):
         torch.testing.assert_close(one, other)
 
@@ -55,16 +55,41 @@ def test_steps_go_on_from_a_state():
     whole = made()
     optimizer = Optimizer(whole, RATES, RECIPE)
     for step in range(2):
-        optimizer.step(gradients(step), 1.0)
+        optimizer.step(optimizer.flat(gradients(step)), 1.0)
     kept = [weight.detach().clone() for weight in optimizer.parameters]
     state = [{name: value.clone() for name, value in own.items()} for own in optimizer.state()]
-    optimizer.step(gradients(2), 1.0)
+    optimizer.step(optimizer.flat(gradients(2)), 1.0)
     again = made()
     other = Optimizer(again, RATES, RECIPE)
     with torch.no_grad():
         for weight, value in zip(other.parameters, kept, strict=True):
             weight.copy_(value)
     other.go_on(state)
-    other.step(gradients(2), 1.0)
+    other.step(other.flat(gradients(2)), 1.0)
     for one, two in zip(again, whole, strict=True):
         assert torch.equal(one, two)
+
+
+def test_two_optimizers_side_by_side():
+    """Their weights lie in one tensor, by which gradients of both come in one."""
+    pair = [Optimizer(made(), RATES, RECIPE) for _ in range(2)]
+    wholes = [
+        torch.stack([one.detach() for one in parameters])
+        for parameters in zip(*(optimizer.parameters for optimizer in pair), strict=True)
+    ]
+    for place, optimizer in enumerate(pair):
+        optimizer.move([whole[place] for whole in wholes])
+    of_both = [torch.stack(of) for of in zip(gradients(0), gradients(1), strict=True)]
+    for optimizer, own in zip(pair, zip(*pair[0].flat(of_both), strict=True), strict=True):
+        optimizer.step(own, 1.0)
+    alone = [Optimizer(made(), RATES, RECIPE) for _ in range(2)]
+    for step, optimizer in enumerate(alone):
+        optimizer.step(optimizer.flat(gradients(step)), 1.0)
+        for shape, found, weight in zip(
+            SHAPES,
+            optimizer.by_weight(wholes),
+            optimizer.by_weight(optimizer.parameters),
+            strict=True,
+        ):
+            assert found.shape == (2, *shape)
+            assert torch.equal(found[step], weight)

@@ -15,12 +15,13 @@ from transformers import (
 )
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from ft_assets.adapters.document_attention import NAME, keep_documents_apart
+from ft_assets.adapters.document_attention import NAME, keep_documents_apart, spans_of
 from ft_assets.adapters.rows import packed_rows
 from ft_assets.adapters.tokens import IGNORED, Tokens, pack_documents
 from ft_assets.adapters.workers import (
     Batch,
     cross_entropy,
+    filled,
     gradients_of,
     one_by_one,
     row_workers,
@@ -122,6 +123,25 @@ def test_loss_and_gradients_per_conversation_are_those_of_it_alone(heads, attent
         for one, other in zip(gradients, wanted, strict=True):
             assert torch.allclose(one, other, rtol=1e-4, atol=1e-5)
     assert len(matched) == len(LENGTHS)
+
+
+def test_rows_in_one_pass_are_those_of_it_each():
+    """What fills a row is a document that nothing is read from."""
+    base = small_llama(2)
+    keep_documents_apart(base)
+    rng = np.random.default_rng(0)
+    examples = [Tokens(ids, ids) for ids in (rng.integers(6, 64, n).tolist() for n in LENGTHS)]
+    rows = packed_rows(examples, replace(RECIPE, row_tokens=256, packing="documents"), pad=1)
+    batch = rows.batch(list(range(len(rows))))
+    fill = int((batch.positions[-1] < 0).sum())
+    assert spans_of(*batch.ids.shape, filled(batch.positions))[-1] == (
+        batch.ids.numel() - fill,
+        batch.ids.numel(),
+    )
+    together = token_losses(base, batch.ids, batch.labels, torch.float32, batch.positions)
+    for losses, one in zip(together, one_by_one(batch), strict=True):
+        alone = token_losses(base, one.ids, one.labels, torch.float32, one.positions)[0]
+        assert torch.allclose(losses[losses != 0], alone, atol=1e-5)
 
 
 def test_the_gradient_of_a_batch_is_that_of_its_conversations(base):

@@ -53,7 +53,7 @@ BATCHES = {
 UNIT = "tokens / CPU s"
 HF_GOAL, TRL_GOAL, WARM_GOAL = 2, 1.8, 2
 JOBS, JOB_STEPS = 8, 10
-JOINT_STEPS, JOINT_TOKENS, JOINT_GOAL = 60, 64, 2
+JOINT_STEPS, JOINT_TOKENS, JOINT_GOAL = 120, 64, 2
 
 
 def measures() -> Iterator[Measure]:
