@@ -132,9 +132,7 @@ class Tiles:
     A line is what one head has of one token: line `token x heads + head` of [tokens, heads, width].
     """
 
-    lines: (
-        torch.Tensor
-    )  # int64 [heads x tiles x length]: the line at each place; 0 where there is none
+    lines: torch.Tensor  # int64 [heads x tiles x length], by place; 0 where there is none
     places: torch.Tensor  # int64: the place of each line of a short document
     owners: torch.Tensor | None  # int64: which lines those are; None when they are all, in order
     hidden: torch.Tensor  # [tiles, length, length]: 0 where a question may look, else -inf
