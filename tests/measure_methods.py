@@ -59,7 +59,7 @@ PRIVACY = Privacy(epsilon=8, batch_subjects=32, max_rows_per_subject=4)
 MAX_PAIRS = 400
 ANSWER = "\n\nAssistant:"
 WEIGHTS = (0.0, 0.5)
-STUDENT_STEPS = 200
+PREFERENCE_RATES = (0.0005, 0.001, 0.002)
 
 
 def quiet(_facts: dict[str, Any]) -> None:
@@ -196,7 +196,7 @@ def measure_preference(folder: Path, file: Path) -> None:
     table.to_parquet(folder / "pairs.parquet")
     trained(folder, "sft", corpus_of(folder / "feed"), RECIPE)
     recipe = load_recipe("dpo-tiny")
-    for rate in (0.0005, 0.002):
+    for rate in PREFERENCE_RATES:
         own = replace(recipe.preference or Preference(), learning_rate=rate, max_tokens=256)
         one = {
             "domain": DOMAIN,
@@ -226,7 +226,7 @@ def measure_distillation(folder: Path) -> None:
     recipe = load_recipe("distill-tiny")
     for weight in WEIGHTS:
         distillation = replace(recipe.distillation or distill.Distillation(), weight=weight)
-        own = replace(recipe, max_steps=STUDENT_STEPS, batch_rows=2, distillation=distillation)
+        own = replace(recipe, distillation=distillation)
         one = {
             "domain": DOMAIN,
             "adapter": str(folder / "teacher"),
