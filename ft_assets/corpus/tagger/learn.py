@@ -26,7 +26,11 @@ from ft_assets.corpus.tagger.recipe import Recipe
 from ft_assets.corpus.tagger.score import DIRECT, Scores, facts, score
 from ft_assets.corpus.tagger.tag import Tagger
 
-VERSION = "8"  # of this code: another one makes another tagger from the same texts
+# What makes another tagger of the same texts when it is changed: this folder, and the patterns.
+SOURCES = (
+    Path(__file__).parent,
+    *(Path(__file__).parents[1] / name for name in ("rules", "detect.py")),
+)
 _DEVELOPMENT = 10  # percent of the families
 _THRESHOLDS = (0.98, 0.97, 0.95, 0.92, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3)
 _TELLING = 4  # direct types that a source must annotate for its precision to tell
@@ -48,12 +52,23 @@ class Spec:
 
     def digest(self) -> str:
         """Changes when another tagger would come out."""
-        state = hashlib.sha256(repr((VERSION, model_file.SHAPE, Recipe(), plain.digest())).encode())
+        state = hashlib.sha256(repr((model_file.SHAPE, Recipe(), plain.digest())).encode())
+        for file in source_files():
+            state.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
         chosen = {name: value for name, value in asdict(self).items() if name != "annotated"}
         state.update(repr(sorted(chosen.items())).encode())
         for file in sorted(self.annotated, key=lambda file: file.name):
             state.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
         return state.hexdigest()
+
+
+def source_files() -> list[Path]:
+    return [
+        file
+        for source in SOURCES
+        for file in ([source] if source.is_file() else sorted(source.rglob("*.*")))
+        if file.suffix in {".py", ".txt"}
+    ]
 
 
 def learn(spec: Spec, report: Report) -> bytes:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from ft_assets.corpus.detect import Span
-from ft_assets.corpus.tagger import choice, model_file
+from ft_assets.corpus.tagger import choice, learn, model_file
 from ft_assets.corpus.tagger.huggingface import HuggingFaceTagger
 from ft_assets.corpus.tagger.learn import Spec
 from ft_assets.settings import Platform
@@ -98,6 +98,16 @@ def test_what_a_tagger_depends_on(tmp_path):
     assert choice.spec_of(settings(tmp_path, annotated=["*.jsonl", "none*.jsonl"])).annotated == (
         file,
     )
+
+
+def test_another_code_learns_another_tagger(tmp_path, monkeypatch):
+    names = {file.name for file in learn.source_files()}
+    assert {"learn.py", "texts.py", "words.txt", "phones.py", "detect.py"} <= names
+    (tmp_path / "rules.py").write_text("ONE = 1\n")
+    monkeypatch.setattr(learn, "SOURCES", (tmp_path,))
+    before = Spec().digest()
+    (tmp_path / "rules.py").write_text("ONE = 2\n")
+    assert Spec().digest() != before
 
 
 def test_a_model_of_transformers_takes_its_place(tmp_path, small):
