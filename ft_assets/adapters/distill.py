@@ -39,7 +39,7 @@ from ft_assets.adapters.recipe import Recipe, recipe_from
 from ft_assets.adapters.rows import Batches, read_corpus, read_general
 from ft_assets.adapters.start import save_adapter, start, target_modules
 from ft_assets.adapters.tokens import IGNORED, template_digest, tokenizer_digest
-from ft_assets.adapters.workers import Batch, row_workers
+from ft_assets.adapters.workers import Batch, filled, row_workers
 from ft_resources.adapter_format import adapter_digest, base_digest
 
 REPORT_EVERY = 10
@@ -197,7 +197,7 @@ def distillation_loss(model: Any, teacher: Any, batch: Batch, distillation: Dist
     ids, labels, scale = (column.to(device) for column in batch[:3])
     placed = {}
     if batch.positions is not None:  # transformers keeps the documents of a row apart by them
-        placed["position_ids"] = batch.positions.clamp(min=0).to(device)
+        placed["position_ids"] = filled(batch.positions).to(device)
     keep = (labels[:, 1:] != IGNORED).any(dim=0).nonzero()[:, 0]
     targets = labels[:, keep + 1]
     with torch.no_grad():

@@ -27,9 +27,10 @@ from ft_assets.corpus.tagger.score import DIRECT, Scores, facts, score
 from ft_assets.corpus.tagger.tag import Tagger
 
 # What makes another tagger of the same texts when it is changed: this folder, and the patterns.
+_PATTERNS = ("rules", "detect.py", "buffer.py", "columns.py", "linear.py", "shadow.py")
 SOURCES = (
     Path(__file__).parent,
-    *(Path(__file__).parents[1] / name for name in ("rules", "detect.py")),
+    *(Path(__file__).parents[1] / name for name in _PATTERNS),
 )
 _DEVELOPMENT = 10  # percent of the families
 _THRESHOLDS = (0.98, 0.97, 0.95, 0.92, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3)
